@@ -1,0 +1,2 @@
+//! bothy-vmm
+fn main() {}
