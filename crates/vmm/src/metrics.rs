@@ -1,0 +1,113 @@
+//! The counters of the machine as Prometheus text (exposition format 0.0.4). Read from what vCPUs and queues count
+//! anyway; rendering costs them nothing.
+
+use std::fmt::Write;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use devices::virtio::QueueMetrics;
+use devices::virtio::metrics::LATENCY_BOUNDS_US;
+use vmm_api::{VmInfo, VmState};
+
+use crate::vcpu::{EXIT_NAMES, ExitCounts};
+
+/// What is counted in a machine; starts anew with each boot and reset.
+#[derive(Default)]
+pub struct Sources {
+    /// By vCPU number.
+    pub vcpus: Vec<Arc<ExitCounts>>,
+    /// By device: its name and its queues.
+    pub devices: Vec<(String, Vec<Arc<QueueMetrics>>)>,
+}
+
+/// The counters of whatever machine there is.
+#[derive(Default)]
+pub struct Metrics {
+    sources: Mutex<Sources>,
+}
+
+impl Metrics {
+    /// Counts this machine from now on.
+    pub fn set(&self, sources: Sources) {
+        *self.sources.lock().unwrap_or_else(PoisonError::into_inner) = sources;
+    }
+
+    /// Everything as text.
+    pub fn render(&self, info: &VmInfo) -> String {
+        let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut text = String::new();
+        render_machine(&mut text, info);
+        render_exits(&mut text, &sources.vcpus);
+        render_queues(&mut text, &sources.devices);
+        text
+    }
+}
+
+fn header(text: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+}
+
+fn render_machine(text: &mut String, info: &VmInfo) {
+    header(text, "bothy_vmm_running", "gauge", "1 while vCPUs run.");
+    let _ = writeln!(text, "bothy_vmm_running {}", u8::from(info.state == VmState::Running));
+    header(text, "bothy_vmm_uptime_seconds", "gauge", "Time since the machine was last built.");
+    let _ = writeln!(text, "bothy_vmm_uptime_seconds {}.{:03}", info.uptime_ms / 1000, info.uptime_ms % 1000);
+    header(text, "bothy_vmm_boots_total", "counter", "Times the machine was built in this process.");
+    let _ = writeln!(text, "bothy_vmm_boots_total {}", info.boots);
+}
+
+fn render_exits(text: &mut String, vcpus: &[Arc<ExitCounts>]) {
+    header(text, "bothy_vmm_exits_total", "counter", "Exits to user space by vCPU and kind.");
+    for (vcpu, counts) in vcpus.iter().enumerate() {
+        for (kind, count) in EXIT_NAMES.iter().zip(counts.get()) {
+            let _ = writeln!(text, "bothy_vmm_exits_total{{vcpu=\"{vcpu}\",kind=\"{kind}\"}} {count}");
+        }
+    }
+}
+
+/// Gets one counter of a queue.
+type Counter = fn(&QueueMetrics) -> u64;
+
+/// Name, help and counter, a row a metric.
+const QUEUE_COUNTERS: [(&str, &str, Counter); 6] = [
+    ("bothy_vmm_queue_requests_total", "Requests done, packets moved.", |queue| queue.requests.load(Relaxed)),
+    ("bothy_vmm_queue_bytes_total", "Payload bytes moved.", |queue| queue.bytes.load(Relaxed)),
+    ("bothy_vmm_queue_errors_total", "Requests that the host failed.", |queue| queue.errors.load(Relaxed)),
+    ("bothy_vmm_queue_malformed_total", "Descriptor chains against the specification.", |queue| {
+        queue.malformed.load(Relaxed)
+    }),
+    ("bothy_vmm_queue_kicks_total", "Notifications by the driver.", |queue| queue.kicks.load(Relaxed)),
+    ("bothy_vmm_queue_interrupts_total", "Interrupts sent to the driver.", |queue| {
+        queue.interrupts.load(Relaxed)
+    }),
+];
+
+fn render_queues(text: &mut String, devices: &[(String, Vec<Arc<QueueMetrics>>)]) {
+    let queues = || {
+        devices.iter().flat_map(|(device, queues)| {
+            queues
+                .iter()
+                .enumerate()
+                .map(move |(index, queue)| (format!("device=\"{device}\",queue=\"{index}\""), queue))
+        })
+    };
+    for (name, help, counter) in QUEUE_COUNTERS {
+        header(text, name, "counter", help);
+        for (labels, queue) in queues() {
+            let _ = writeln!(text, "{name}{{{labels}}} {}", counter(queue));
+        }
+    }
+    let name = "bothy_vmm_queue_latency_seconds";
+    header(text, name, "histogram", "Time of a request from taken off the ring to put back.");
+    for (labels, queue) in queues() {
+        let mut total = 0;
+        for (bucket, count) in queue.latency.iter().enumerate() {
+            total += count.load(Relaxed);
+            let bound =
+                LATENCY_BOUNDS_US.get(bucket).map_or("+Inf".to_owned(), |us| (*us as f64 / 1e6).to_string());
+            let _ = writeln!(text, "{name}_bucket{{{labels},le=\"{bound}\"}} {total}");
+        }
+        let _ = writeln!(text, "{name}_sum{{{labels}}} {}", queue.latency_ns.load(Relaxed) as f64 / 1e9);
+        let _ = writeln!(text, "{name}_count{{{labels}}} {total}");
+    }
+}
