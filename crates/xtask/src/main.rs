@@ -1,2 +1,59 @@
-//! xtask
-fn main() {}
+//! `cargo xtask`: the developer commands. Each is a module with its arguments, its help and one function `run`.
+
+mod api;
+mod build;
+mod check;
+mod cpio;
+mod demo;
+mod fuzz;
+mod host_vm;
+mod image;
+mod kernel;
+mod packages;
+mod probe;
+mod progress;
+mod recipe;
+mod run;
+mod test;
+mod tree;
+
+use clap::{Parser, Subcommand};
+
+/// Developer commands of bothy. Start with `cargo xtask demo`.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Demo(demo::Arguments),
+    /// The part of the demo that runs on the KVM host
+    #[command(hide = true)]
+    DemoStory(demo::StoryArguments),
+    Test(test::Arguments),
+    Check(check::Arguments),
+    HostVm(host_vm::Arguments),
+    /// Process 1 of the nested host
+    #[command(hide = true)]
+    HostAgent,
+    Image(image::Arguments),
+    Fuzz(fuzz::Arguments),
+    Api(api::Arguments),
+}
+
+fn main() -> anyhow::Result<std::process::ExitCode> {
+    match Arguments::parse().command {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::DemoStory(arguments) => demo::tell(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::HostVm(arguments) => host_vm::run(&arguments),
+        Command::HostAgent => Ok(host_vm::run_agent()),
+        Command::Image(arguments) => image::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
+        Command::Api(arguments) => api::run(&arguments),
+    }
+}

@@ -1,0 +1,55 @@
+//! Builds the programs that other commands run.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, ensure};
+
+use crate::progress::Step;
+use crate::tree;
+
+/// Builds bothy-vmm as it would be installed, and says where it is.
+pub fn vmm() -> anyhow::Result<PathBuf> {
+    let step = Step::new("building bothy-vmm");
+    let status = cargo().args(["build", "--release", "--package", "vmm", "--bin", "bothy-vmm"]).status();
+    ensure!(status.context("running cargo")?.success(), "bothy-vmm does not build");
+    step.done();
+    Ok(tree::target().join("release/bothy-vmm"))
+}
+
+/// Builds the test programs of a package, and says where they are.
+pub fn tests(package: &str) -> anyhow::Result<Vec<PathBuf>> {
+    let step = Step::new(format!("building the tests of {package}"));
+    let output = cargo()
+        .args([
+            "test",
+            "--no-run",
+            "--tests",
+            "--message-format",
+            "json-render-diagnostics",
+            "--package",
+            package,
+        ])
+        .stderr(Stdio::inherit())
+        .output()
+        .context("running cargo")?;
+    ensure!(output.status.success(), "the tests of {package} do not build");
+    let mut programs = Vec::new();
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let message: serde_json::Value = serde_json::from_str(line).context("reading cargo's messages")?;
+        let kinds = message["target"]["kind"].as_array();
+        let is_test = kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind == "test"));
+        if let (true, Some(program)) = (is_test, message["executable"].as_str()) {
+            programs.push(PathBuf::from(program));
+        }
+    }
+    step.done();
+    Ok(programs)
+}
+
+/// The cargo that runs us, in the repository.
+pub fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(tree::root());
+    cargo
+}

@@ -1,0 +1,79 @@
+//! `cargo xtask check`: what can be said of the code without running it.
+
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, ensure};
+
+use crate::build::cargo;
+use crate::progress::Step;
+use crate::run::watched;
+use crate::tree;
+
+/// Checks formatting, lints, licences and dependencies, documentation, and the rules of the repository.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Formats the code first, and applies the lints' suggestions
+    #[arg(long)]
+    fix: bool,
+}
+
+/// Checks everything.
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    if arguments.fix {
+        succeed(cargo().args(["clippy", "--fix", "--allow-dirty", "--workspace", "--all-targets"]))?;
+        succeed(cargo().args(["fmt", "--all"]))?;
+    }
+    all()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The checks, the fast ones first.
+pub fn all() -> anyhow::Result<()> {
+    succeed(cargo().args(["fmt", "--all", "--check"]))?;
+    succeed(cargo().args(["test", "--quiet", "--package", "tidy"]))?;
+    succeed(cargo().args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+        "--quiet",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
+    succeed(cargo().args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings"))?;
+    deny()
+}
+
+/// The version that is known to read `deny.toml`.
+const CARGO_DENY: &str = "0.19";
+
+/// Licences, banned and doubled crates, sources: what needs no network. Advisories come from a repository that a build
+/// machine may not reach, so they are checked only where it does.
+fn deny() -> anyhow::Result<()> {
+    let tools = tree::target().join("tools");
+    let program = tools.join("bin/cargo-deny");
+    if !program.exists() {
+        let step = Step::new("building cargo-deny, once");
+        let mut install = cargo();
+        install.args(["install", "--quiet", "--locked", "--no-default-features", "--root"]).arg(&tools);
+        watched(install.args(["--version", CARGO_DENY, "cargo-deny"]), &step)?;
+        step.done();
+    }
+    let deny = |what: &[&str]| {
+        let mut command = Command::new(&program);
+        command
+            .current_dir(tree::root())
+            .args(["--log-level", "error", "check", "--hide-inclusion-graph"])
+            .args(what);
+        command
+    };
+    succeed(&mut deny(&["licenses", "bans", "sources"]))
+}
+
+fn succeed(command: &mut Command) -> anyhow::Result<()> {
+    let status = command.status().with_context(|| format!("running {}", command.get_program().display()))?;
+    let arguments: Vec<_> = command.get_args().map(|argument| argument.to_string_lossy()).collect();
+    ensure!(status.success(), "{} failed", arguments.join(" "));
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! `cargo xtask image`: the guests that demo, tests and benchmarks run. Made once, by the recipes in `images/`.
+
+mod cidata;
+mod debian;
+mod tiny;
+
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+
+pub use cidata::cidata;
+pub use debian::debian;
+pub use tiny::tiny;
+
+/// Makes an image, unless the same recipe was made before, and prints where it is.
+///
+///   tiny     a stock Debian cloud kernel and a busybox that runs one command: kernel, initrd, initrd with benchmarks
+///   debian   Debian 12 with systemd, sshd and cloud-init, as one raw disk
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Arguments {
+    name: Name,
+    /// Make it anew
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Name {
+    Tiny,
+    Debian,
+}
+
+/// Makes it and prints its files.
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    match arguments.name {
+        Name::Tiny => {
+            if arguments.force {
+                tiny::forget()?;
+            }
+            let tiny = tiny()?;
+            for path in [tiny.kernel, tiny.initrd, tiny.initrd_with_tools] {
+                println!("{}", path.display());
+            }
+        }
+        Name::Debian => {
+            if arguments.force {
+                debian::forget()?;
+            }
+            println!("{}", debian()?.display());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

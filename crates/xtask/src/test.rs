@@ -1,0 +1,102 @@
+//! `cargo xtask test`: all tests, tier by tier, the cheap ones first.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail, ensure};
+use clap::ValueEnum;
+
+use crate::build::{self, cargo};
+use crate::{check, fuzz, host_vm, image, packages};
+
+/// Runs all tests, or those of the tiers given.
+///
+///   check   formatting, lints, licences, documentation, rules of the repository
+///   unit    unit and property tests, replay of what fuzzing found
+///   micro   guests of a few instructions on this machine's /dev/kvm, of whatever kind; skipped without one
+///   fuzz    a few seconds of each fuzz target, where there is a nightly toolchain
+///   node    real guests on a host whose KVM runs Linux: this one, else a nested host
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Arguments {
+    /// Tiers to run [default: all]
+    tiers: Vec<Tier>,
+    /// Only tests of the tiers unit, micro and node whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Tier {
+    Check,
+    Unit,
+    Micro,
+    Fuzz,
+    Node,
+}
+
+/// Seconds that each fuzz target runs.
+const FUZZ_SECONDS: u32 = 5;
+
+/// Seconds that the node tests may take in all, before they count as hung.
+const NODE_TIMEOUT: u64 = 2400;
+
+/// Runs the tiers, and stops at the first that fails.
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let all = if arguments.tiers.is_empty() { Tier::value_variants() } else { &arguments.tiers };
+    let filter = arguments.filter.as_deref();
+    for tier in all {
+        let started = std::time::Instant::now();
+        eprintln!("── {tier:?}");
+        match tier {
+            Tier::Check => check::all()?,
+            Tier::Unit => cargo_test(&["--workspace", "--exclude", "micro", "--exclude", "node"], filter)?,
+            Tier::Micro => cargo_test(&["--package", "micro"], filter)?,
+            Tier::Fuzz => fuzz::all(FUZZ_SECONDS)?,
+            Tier::Node => node(filter)?,
+        }
+        eprintln!("── {tier:?} passed ({:.0} s)", started.elapsed().as_secs_f64());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn cargo_test(what: &[&str], filter: Option<&str>) -> anyhow::Result<()> {
+    let status = cargo().arg("test").args(what).arg("--").args(filter).status().context("running cargo")?;
+    ensure!(status.success(), "cargo test {} failed", what.join(" "));
+    Ok(())
+}
+
+/// Builds everything here, where there is a network, and runs it on the host.
+fn node(filter: Option<&str>) -> anyhow::Result<()> {
+    packages::ensure(&["dosfstools", "iproute2", "iputils-ping", "mtools"])?;
+    let vmm = build::vmm()?;
+    let mut programs = build::tests("micro")?;
+    programs.extend(build::tests("node")?);
+    let tiny = image::tiny()?;
+    let debian = image::debian()?;
+
+    let mut command: Vec<OsString> = vec!["env".into(), "BOTHY_REQUIRE_KVM=1".into()];
+    let places = [
+        ("BOTHY_VMM", &vmm),
+        ("BOTHY_TINY_KERNEL", &tiny.kernel),
+        ("BOTHY_TINY_INITRD", &tiny.initrd),
+        ("BOTHY_DEBIAN", &debian),
+    ];
+    for (name, path) in places {
+        let mut variable = OsString::from(format!("{name}="));
+        variable.push(path);
+        command.push(variable);
+    }
+    // One after the other: guests share two CPUs that are emulated themselves.
+    let script = r#"filter=$1; shift
+        for program; do "$program" --test-threads 1 $filter || failed=1; done
+        exit ${failed:-0}"#;
+    command.extend(["sh", "-c", script, "node-tests", filter.unwrap_or("")].map(OsString::from));
+    command.extend(programs.into_iter().map(OsString::from));
+
+    let options = host_vm::Options { timeout: NODE_TIMEOUT, ..host_vm::Options::default() };
+    match host_vm::execute(&options, &command)? {
+        0 => Ok(()),
+        status => bail!("node tests failed (exit status {status})"),
+    }
+}
