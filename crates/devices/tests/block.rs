@@ -1,4 +1,5 @@
 //! virtio-blk from the driver's side: every request, on both engines, against real files.
+#![allow(clippy::unwrap_used)] // A test's helpers may fail like the test itself.
 
 mod driver;
 
@@ -529,6 +530,19 @@ fn a_disk_has_one_writer_or_readers() {
     assert!(in_use(false));
     drop((reader, second));
     drop(Disk::open(&path, false, None).unwrap());
+}
+
+#[test]
+fn a_disk_is_free_as_soon_as_its_device_is_gone() {
+    for engine in ENGINES {
+        for _ in 0..20 {
+            let mut rig = Rig::new(options(engine));
+            assert_eq!(rig.read(0, 512).0, OK);
+            let Rig { block, path, _folder, .. } = rig;
+            drop(block);
+            Disk::open(&path, false, None).unwrap();
+        }
+    }
 }
 
 #[test]

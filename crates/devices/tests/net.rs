@@ -1,5 +1,6 @@
 //! virtio-net from both ends: the driver's rings here, a packet socket on a real tap there. Each test has a network
 //! namespace of its own; without the right to make one (CAP_NET_ADMIN) it says so and tests nothing.
+#![allow(clippy::unwrap_used)] // A test's helpers may fail like the test itself.
 
 mod driver;
 
@@ -82,9 +83,10 @@ fn check<T>(fd: &impl AsRawFd, number: libc::Ioctl, argument: *mut T) -> io::Res
 }
 
 fn socket(family: libc::c_int, kind: libc::c_int, protocol: libc::c_int) -> io::Result<OwnedFd> {
-    // SAFETY: takes no pointer; the descriptor is new and ours.
+    // SAFETY: takes no pointer.
     match unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC, protocol) } {
         -1 => Err(io::Error::last_os_error()),
+        // SAFETY: the descriptor is new and ours.
         fd => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
     }
 }
@@ -131,6 +133,23 @@ impl Wire {
         assert_eq!(sent, frame.len() as isize, "{}", io::Error::last_os_error());
     }
 
+    /// Sends a TCP frame that the receiver, or whoever is before it, is to cut up.
+    fn send_to_be_segmented(&self, frame: &[u8], segment: u16) {
+        const PACKET_VNET_HDR: libc::c_int = 15;
+        let on: libc::c_int = 1;
+        let length = size_of::<libc::c_int>() as libc::socklen_t;
+        let (fd, value) = (self.socket.as_raw_fd(), (&raw const on).cast());
+        // SAFETY: `on` is an int of that length.
+        assert_eq!(unsafe { libc::setsockopt(fd, libc::SOL_PACKET, PACKET_VNET_HDR, value, length) }, 0);
+        // NEEDS_CSUM, GSO_TCPV4, header length, segment, checksum start and offset.
+        let mut bytes = vec![1, 1];
+        for number in [54u16, segment, 34, 16] {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        bytes.extend_from_slice(frame);
+        self.send(&bytes);
+    }
+
     /// The next frame of ours from the guest.
     fn receive(&self) -> Vec<u8> {
         let mut frame = vec![0; 70000];
@@ -155,6 +174,38 @@ fn frame(length: usize, seed: u8) -> Vec<u8> {
     frame.extend_from_slice(&[2, 0, 0, 0, 0, 9]);
     frame.extend_from_slice(&PROTOCOL);
     frame.extend((14..length).map(|at| (at as u8).wrapping_mul(7) ^ (at >> 8) as u8 ^ seed));
+    frame
+}
+
+/// An IPv4 frame with a TCP packet; checksums are left to be done.
+fn tcp_frame(length: usize) -> Vec<u8> {
+    let mut frame = frame(length, 5);
+    frame[12..14].copy_from_slice(&[8, 0]);
+    let ip = [
+        0x45,
+        0,
+        (length - 14 >> 8) as u8,
+        (length - 14) as u8,
+        0,
+        1,
+        0x40,
+        0,
+        64,
+        6,
+        0,
+        0,
+        10,
+        0,
+        0,
+        1,
+        10,
+        0,
+        0,
+        2,
+    ];
+    frame[14..34].copy_from_slice(&ip);
+    let tcp = [0x10, 0, 0x20, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x10, 0xff, 0xff, 0, 0, 0, 0];
+    frame[34..54].copy_from_slice(&tcp);
     frame
 }
 
@@ -197,6 +248,10 @@ impl Rig {
 
     /// The next frame that arrived for the guest which is one of ours, put together from its buffers, and the header.
     fn receive(&mut self) -> (Vec<u8>, Vec<u8>) {
+        self.receive_where(|frame| frame[12..14] == PROTOCOL)
+    }
+
+    fn receive_where(&mut self, wanted: impl Fn(&[u8]) -> bool) -> (Vec<u8>, Vec<u8>) {
         loop {
             let (head, length) = self.rx.used();
             let mut bytes = self.buffer(head, length);
@@ -206,7 +261,7 @@ impl Rig {
                 bytes.extend(self.buffer(head, length));
             }
             let frame = bytes.split_off(HEADER);
-            if frame[12..14] == PROTOCOL {
+            if wanted(&frame) {
                 return (frame, bytes);
             }
         }
@@ -388,6 +443,49 @@ fn stopping_and_starting_loses_no_buffer() {
 }
 
 #[test]
+fn a_new_driver_gets_no_packets_of_before() {
+    in_namespace(|| {
+        let mut rig = Rig::new(MRG_RXBUF);
+        for seed in 0..20 {
+            rig.wire.send(&frame(60, seed));
+        }
+        rig.net.start_queue(rig.rx.ready_at_start()).unwrap();
+        rig.add_buffers(60, 1526);
+        let new = frame(60, 100);
+        rig.wire.send(&new);
+        assert_eq!(rig.receive().0, new);
+    });
+}
+
+/// A TCP packet of 40000 bytes that the sender left to be cut into segments: whole to a driver that takes such packets,
+/// in segments to one that does not.
+#[test]
+fn packets_to_be_segmented() {
+    for features in [MRG_RXBUF | GUEST_CSUM | GUEST_TSO4, GUEST_CSUM | GUEST_TSO4, MRG_RXBUF] {
+        in_namespace(move || {
+            let mut rig = Rig::start(features);
+            if features & MRG_RXBUF != 0 {
+                rig.add_buffers(100, 1526)
+            } else {
+                rig.add_buffers(100, 0xfff0)
+            }
+            let sent = tcp_frame(40000);
+            rig.wire.send_to_be_segmented(&sent, 1460);
+            let (bytes, header) = rig.receive_where(|frame| frame[12..14] == [8, 0] && frame[23] == 6);
+            if features & GUEST_TSO4 == 0 {
+                assert_eq!(bytes.len(), 54 + 1460);
+                return;
+            }
+            assert!(bytes[54..] == sent[54..], "{} bytes", bytes.len());
+            assert_eq!(header[1], 1, "GSO_TCPV4");
+            assert_eq!(u16::from_le_bytes([header[4], header[5]]), 1460);
+            let buffers = u16::from_le_bytes([header[10], header[11]]);
+            assert_eq!(buffers, if features & MRG_RXBUF != 0 { 27 } else { 1 });
+        });
+    }
+}
+
+#[test]
 fn taps_are_checked() {
     in_namespace(|| {
         for name in ["", "a/b", "tap%d", "a b", "sixteencharslong"] {
@@ -431,7 +529,7 @@ fn a_deleted_tap_does_not_hang_or_spin() {
         assert_eq!(rig.receive().0, sent);
         // As `ip link del`, by netlink: the kernel has no older way.
         let socket = socket(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_ROUTE).unwrap();
-        let mut message = vec![0u8; 32];
+        let mut message = [0u8; 32];
         message[0] = 32;
         message[4] = libc::RTM_DELLINK as u8;
         message[6] = (libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u8;

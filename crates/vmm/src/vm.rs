@@ -263,7 +263,7 @@ fn add_virtio_devices(
     events: &EventSink,
 ) -> Result<Vec<Arc<Mutex<VirtioPci>>>, BuildError> {
     let interrupts: Arc<KvmInterrupts> = Arc::new(KvmInterrupts::new(Arc::clone(fd)));
-    let mut root = PciRoot::new(Arc::clone(mmio));
+    let mut root = PciRoot::new(mmio);
     let mut virtio = Vec::new();
     for (index, (name, model)) in models(id, config, host, events)?.into_iter().enumerate() {
         let no_slot =

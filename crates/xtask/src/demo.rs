@@ -50,6 +50,7 @@ const PATIENCE: Duration = Duration::from_secs(900);
 
 const USER_DATA: &str = r#"#cloud-config
 hostname: bothy-demo
+ssh_genkeytypes: [ed25519]
 runcmd:
   - "exec >/dev/ttyS0 2>&1; echo; lsblk --output NAME,SERIAL,SIZE,RO,MOUNTPOINTS; ip -brief address; echo"
 "#;

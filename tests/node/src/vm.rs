@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use tempfile::TempDir;
 use vmm_api::{Boot, Client, EventKind, Exit, KernelBoot, Memory, VmConfig, VmState};
 
@@ -138,7 +139,7 @@ pub fn kernel_boot(images: &Images, vcpus: u32, command: &str) -> VmConfig {
     let kernel = KernelBoot {
         kernel: images.kernel.clone(),
         initrd: Some(images.initrd.clone()),
-        cmdline: format!("console=ttyS0 panic=-1 bothy.run={}", encode(command)),
+        cmdline: format!("console=ttyS0 panic=-1 bothy.run={}", BASE64_STANDARD.encode(command)),
     };
     VmConfig {
         vcpus,
@@ -150,10 +151,6 @@ pub fn kernel_boot(images: &Images, vcpus: u32, command: &str) -> VmConfig {
         console: Default::default(),
         smbios: Default::default(),
     }
-}
-
-fn encode(command: &str) -> String {
-    command.to_owned()
 }
 
 /// A file of zeroes that takes no room.

@@ -11,6 +11,7 @@ use vmm_api::{Boot, Disk, DiskBoot, DiskSource, ExitReason, Memory, Nic, TapSour
 /// Run by cloud-init at each boot: makes a file system and a file at the first, finds the file at the second.
 const USER_DATA: &str = r#"#cloud-config
 hostname: bothy-guest
+ssh_genkeytypes: [ed25519]
 write_files:
   - path: /var/lib/cloud/scripts/per-boot/stage
     permissions: "0755"

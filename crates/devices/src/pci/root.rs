@@ -2,7 +2,7 @@
 //! the configuration space of one function. Slots can be filled and emptied while the guest runs.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::PciDevice;
 use super::config::{ConfigSpace, Ids};
@@ -40,14 +40,15 @@ struct Function {
 
 /// All root buses: the device behind the ECAM window on the MMIO bus.
 pub struct PciRoot {
-    mmio: Arc<Bus>,
+    // Weak, because the bus holds this: two that hold each other would never go.
+    mmio: Weak<Bus>,
     functions: BTreeMap<Slot, Function>,
     host_bridge: ConfigSpace,
 }
 
 impl PciRoot {
     /// Buses without devices. BARs are decoded on `mmio`.
-    pub fn new(mmio: Arc<Bus>) -> Self {
+    pub fn new(mmio: &Arc<Bus>) -> Self {
         // The generic host bridge that QEMU's documentation reserves for PCI Express machines.
         let ids = Ids {
             vendor: 0x1b36,
@@ -57,7 +58,7 @@ impl PciRoot {
             subsystem_vendor: 0x1af4,
             subsystem: 0x1100,
         };
-        Self { mmio, functions: BTreeMap::new(), host_bridge: ConfigSpace::new(ids) }
+        Self { mmio: Arc::downgrade(mmio), functions: BTreeMap::new(), host_bridge: ConfigSpace::new(ids) }
     }
 
     /// Puts `device` into a free slot and decodes its BAR.
@@ -69,7 +70,7 @@ impl PciRoot {
         assert!(before.is_none(), "slots are given out once");
     }
 
-    fn function(&mut self, offset: u64) -> Option<(&mut Function, &Bus)> {
+    fn function(&mut self, offset: u64) -> Option<(&mut Function, &Weak<Bus>)> {
         let bus = u8::try_from(offset / ECAM_BYTES_PER_BUS).ok()?;
         let slot = (offset >> 15 & 0x1f) as u8;
         let function = offset >> 12 & 0x7;
@@ -89,7 +90,8 @@ fn register(offset: u64, length: usize) -> Option<usize> {
 }
 
 // Follows the guest: the BAR answers where the configuration space says now.
-fn decode(mmio: &Bus, function: &mut Function) {
+fn decode(mmio: &Weak<Bus>, function: &mut Function) {
+    let Some(mmio) = mmio.upgrade() else { return };
     let mut device = function.device.lock().unwrap_or_else(PoisonError::into_inner);
     let wanted = device.bar();
     if wanted.map(|(base, _)| base) == function.decoded_at {
@@ -169,7 +171,7 @@ mod tests {
     #[test]
     fn ecam_reaches_functions_and_bars_follow_the_guest() {
         let mmio = Arc::new(Bus::default());
-        let mut root = PciRoot::new(Arc::clone(&mmio));
+        let mut root = PciRoot::new(&mmio);
         let ids =
             Ids { vendor: 0x1af4, device: 0x1041, class: 0, revision: 1, subsystem_vendor: 0, subsystem: 0 };
         let mut config = ConfigSpace::new(ids);

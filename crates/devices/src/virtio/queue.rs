@@ -136,6 +136,9 @@ impl Chain {
         let mut done = 0;
         for segment in self.readable() {
             done += volatile(segment).copy_to(&mut bytes[done..]);
+            if done == bytes.len() {
+                break;
+            }
         }
         self.consume_readable(bytes.len() as u64);
         true

@@ -16,7 +16,7 @@ use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 /// Longer than anything takes on the slowest machine; only a failing test waits for it.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_secs(30);
 
 pub const MEMORY_BYTES: usize = 32 << 20;
 /// Where tests put their buffers.
@@ -212,6 +212,13 @@ impl Driver {
     pub fn set_avail_index(&mut self, index: u16) {
         self.avail = index;
         self.memory.store(index, GuestAddress(self.avail_ring() + 2), Ordering::SeqCst).unwrap();
+    }
+
+    /// Makes both rings stand at `index`, as after a long time.
+    pub fn set_indices(&mut self, index: u16) {
+        self.set_avail_index(index);
+        self.used = index;
+        self.memory.store(index, GuestAddress(self.used_ring() + 2), Ordering::SeqCst).unwrap();
     }
 
     /// Tells the device, if it wants to know.

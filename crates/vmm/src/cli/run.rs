@@ -15,6 +15,9 @@ use crate::console::Console;
 use crate::control::{self, ControlSocket};
 use crate::machine::{self, Action, Handle};
 
+/// Most bytes of console output written at once.
+const OUTPUT_BYTES: usize = 64 << 10;
+
 /// Runs the machine until it ends; an error if it did not end by the guest's power-off.
 pub fn run(arguments: &RunArguments) -> Result<(), String> {
     let runtime = runtime()?;
@@ -149,11 +152,16 @@ fn write_output(console: &Console, mut end: oneshot::Receiver<()>) {
                 () = console.wait_output(offset) => false,
             }
         });
-        let news = console.history(Some(offset));
-        offset = news.offset + news.bytes.len() as u64;
-        let mut stdout = io::stdout().lock();
-        if let Err(error) = stdout.write_all(&news.bytes).and_then(|()| stdout.flush()) {
-            return log::warn!("standard output is closed to the console: {error}");
+        loop {
+            let news = console.history(Some(offset), OUTPUT_BYTES);
+            if news.bytes.is_empty() {
+                break;
+            }
+            offset = news.offset + news.bytes.len() as u64;
+            let mut stdout = io::stdout().lock();
+            if let Err(error) = stdout.write_all(&news.bytes).and_then(|()| stdout.flush()) {
+                return log::warn!("standard output is closed to the console: {error}");
+            }
         }
         if ended {
             return;

@@ -189,6 +189,6 @@ mod tests {
         assert!(
             events.page(0).events.iter().all(|event| matches!(event.kind, EventKind::ConsoleLogError { .. }))
         );
-        assert_eq!(console.history(None).bytes, b"abc");
+        assert_eq!(console.history(None, 100).bytes, b"abc");
     }
 }

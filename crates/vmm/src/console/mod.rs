@@ -66,7 +66,13 @@ impl Kept {
         let first = self.end - self.bytes.len() as u64;
         let offset = offset.clamp(first, self.end);
         let skip = usize::try_from(offset - first).unwrap_or(self.bytes.len());
-        History { offset, bytes: self.bytes.iter().skip(skip).take(most).copied().collect(), end: self.end }
+        let end = skip.saturating_add(most).min(self.bytes.len());
+        let mut bytes = Vec::with_capacity(end - skip);
+        // In one or two pieces, as the ring has them.
+        let (front, back) = self.bytes.as_slices();
+        bytes.extend_from_slice(&front[skip.min(front.len())..end.min(front.len())]);
+        bytes.extend_from_slice(&back[skip.saturating_sub(front.len())..end.saturating_sub(front.len())]);
+        History { offset, bytes, end: self.end }
     }
 }
 
@@ -132,10 +138,11 @@ impl Console {
         });
     }
 
-    /// Output from `offset` on, as far as it is kept; `None` for all that is kept. The offset returned tells where it
-    /// begins: later than asked for if the oldest bytes are gone, earlier if there is nothing that far.
-    pub fn history(&self, offset: Option<u64>) -> History {
-        self.output.kept.lock().unwrap_or_else(PoisonError::into_inner).from(offset.unwrap_or(0), usize::MAX)
+    /// Output from `offset` on, as far as it is kept, or from the oldest that is; at most `most` bytes. The offset
+    /// returned tells where it begins: later than asked for if the oldest bytes are gone, earlier if there is nothing
+    /// that far. vCPUs that print wait while it is copied.
+    pub fn history(&self, offset: Option<u64>, most: usize) -> History {
+        self.output.kept.lock().unwrap_or_else(PoisonError::into_inner).from(offset.unwrap_or(0), most)
     }
 
     /// Bytes of output so far.
@@ -212,18 +219,19 @@ mod tests {
     #[test]
     fn history_is_bounded_and_offsets_go_on() {
         let console = console(4);
-        assert_eq!(console.history(None), History { offset: 0, bytes: vec![], end: 0 });
+        assert_eq!(console.history(None, 100), History { offset: 0, bytes: vec![], end: 0 });
         for bytes in ["ab", "cd", "e"] {
             console.output(bytes.as_bytes());
         }
-        assert_eq!(console.history(None), History { offset: 1, bytes: b"bcde".to_vec(), end: 5 });
-        assert_eq!(console.history(Some(3)), History { offset: 3, bytes: b"de".to_vec(), end: 5 });
-        assert_eq!(console.history(Some(99)), History { offset: 5, bytes: vec![], end: 5 });
+        assert_eq!(console.history(None, 100), History { offset: 1, bytes: b"bcde".to_vec(), end: 5 });
+        assert_eq!(console.history(Some(3), 100), History { offset: 3, bytes: b"de".to_vec(), end: 5 });
+        assert_eq!(console.history(Some(2), 2), History { offset: 2, bytes: b"cd".to_vec(), end: 5 });
+        assert_eq!(console.history(Some(99), 100), History { offset: 5, bytes: vec![], end: 5 });
         console.output(b"0123456789");
-        assert_eq!(console.history(Some(0)), History { offset: 11, bytes: b"6789".to_vec(), end: 15 });
+        assert_eq!(console.history(Some(0), 100), History { offset: 11, bytes: b"6789".to_vec(), end: 15 });
         console.configure(&ConsoleConfig { history_bytes: 0, ..ConsoleConfig::default() }).unwrap();
         console.output(b"x");
-        assert_eq!(console.history(None), History { offset: 16, bytes: vec![], end: 16 });
+        assert_eq!(console.history(None, 100), History { offset: 16, bytes: vec![], end: 16 });
     }
 
     #[test]

@@ -57,10 +57,7 @@ pub async fn attach(
 
 /// Output from `offset` on, not more than a slow client may hold.
 pub fn piece(console: &Console, offset: Option<u64>) -> History {
-    let mut history = console.history(offset);
-    history.bytes.truncate(MAX_CONSOLE_BYTES);
-    history.bytes.shrink_to_fit();
-    history
+    console.history(offset, MAX_CONSOLE_BYTES)
 }
 
 async fn print(console: &Console, mut offset: u64, mut client: impl AsyncWrite + Unpin) -> io::Result<()> {

@@ -181,8 +181,10 @@ impl Machine {
     /// Builds the machine and lets it run. Files to boot are read anew each time.
     fn start(&mut self, config: &VmConfig, host: HostResources) -> Result<(), BootError> {
         let files = boot_files(config, &host)?;
-        self.boots += 1;
-        let vm = Vm::build(&self.id, config, &host, files, self.outside())?;
+        // Counts only if it succeeds; nothing is reported in the name of this one before.
+        let boot = self.boots + 1;
+        let vm = Vm::build(&self.id, config, &host, files, self.outside(boot))?;
+        self.boots = boot;
         self.shared.metrics.set(vm.metrics());
         let (boots, vcpus) = (self.boots, vm.vcpu_tids());
         *self.shared.built.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
@@ -195,8 +197,7 @@ impl Machine {
         Ok(())
     }
 
-    fn outside(&self) -> Outside {
-        let boot = self.boots;
+    fn outside(&self, boot: u64) -> Outside {
         let (power, ended, events) = (self.sender.clone(), self.sender.clone(), self.sender.clone());
         // Sending fails only when the machine's thread is gone, and with it everybody who could care.
         Outside {

@@ -21,6 +21,7 @@ pub(super) enum Completion {
 }
 
 /// One of the two ways.
+#[expect(clippy::large_enum_variant, reason = "one per disk, and moved once")]
 pub(super) enum Engine {
     Uring(Uring),
     Sync(Sync),
@@ -100,16 +101,22 @@ pub(super) struct Sync {
     done: VecDeque<(u16, Result<u32, i32>)>,
 }
 
-/// Marks completions that are not a slot's: this, and the place of the descriptor that became readable.
+/// Completions from here are not a slot's: an eventfd became readable.
 const READABLE: u64 = 1 << 32;
 
-// Places in the ring's file table.
-const DISK: types::Fixed = types::Fixed(0);
-const KICK: u32 = 1;
-const STOP: u32 = 2;
+const KICK: u64 = READABLE;
+const STOP: u64 = READABLE + 1;
 
-/// An io_uring with the disk registered, and notifications and the order to stop polled.
-pub(super) struct Uring(IoUring);
+/// An io_uring, with notifications and the order to stop polled.
+///
+/// The disk is not registered with it, though that would save the kernel a look-up per operation: rings are torn down
+/// some time after they are closed, and would keep the disk locked until then. The next VM would find it in use.
+pub(super) struct Uring {
+    ring: IoUring,
+    file: File,
+    kick: EventFd,
+    stop: RawFd,
+}
 
 impl Uring {
     fn new(file: &File, slots: u16, kick: &EventFd, stop: RawFd) -> io::Result<Self> {
@@ -119,32 +126,32 @@ impl Uring {
             .setup_coop_taskrun()
             .build(slots.into())
             .or_else(|_| IoUring::new(slots.into()))?;
-        // From here the ring holds the files itself.
-        ring.submitter().register_files(&[file.as_raw_fd(), kick.as_raw_fd(), stop])?;
-        let mut uring = Self(ring);
+        let mut uring = Self { ring, file: file.try_clone()?, kick: kick.try_clone()?, stop };
         uring.poll(KICK);
         uring.poll(STOP);
         Ok(uring)
     }
 
     /// Asks for a completion whenever an eventfd is written to. Its counter is not read: each write is an event.
-    fn poll(&mut self, place: u32) {
-        let entry = opcode::PollAdd::new(types::Fixed(place), libc::POLLIN as u32).multi(true).build();
+    fn poll(&mut self, which: u64) {
+        let fd = if which == KICK { self.kick.as_raw_fd() } else { self.stop };
+        let entry = opcode::PollAdd::new(types::Fd(fd), libc::POLLIN as u32).multi(true).build();
         // SAFETY: the entry has no pointers.
-        unsafe { self.push(&entry.user_data(READABLE + u64::from(place))) }
+        unsafe { self.push(&entry.user_data(which)) }
     }
 
     unsafe fn start(&mut self, slot: u16, operation: &HostOperation) {
+        let disk = types::Fd(self.file.as_raw_fd());
         let entry = match *operation {
             HostOperation::Read { iovecs, count, offset } => {
-                opcode::Readv::new(DISK, iovecs, count).offset(offset).build()
+                opcode::Readv::new(disk, iovecs, count).offset(offset).build()
             }
             HostOperation::Write { iovecs, count, offset, flags } => {
-                opcode::Writev::new(DISK, iovecs, count).offset(offset).rw_flags(flags).build()
+                opcode::Writev::new(disk, iovecs, count).offset(offset).rw_flags(flags).build()
             }
-            HostOperation::Sync => opcode::Fsync::new(DISK).flags(types::FsyncFlags::DATASYNC).build(),
+            HostOperation::Sync => opcode::Fsync::new(disk).flags(types::FsyncFlags::DATASYNC).build(),
             HostOperation::Allocate { mode, offset, length } => {
-                opcode::Fallocate::new(DISK, length).offset(offset).mode(mode).build()
+                opcode::Fallocate::new(disk, length).offset(offset).mode(mode).build()
             }
         };
         // SAFETY: the caller keeps what the entry points to.
@@ -156,7 +163,7 @@ impl Uring {
     /// What the entry points to must stay valid until its completion.
     unsafe fn push(&mut self, entry: &squeue::Entry) {
         // SAFETY: the caller's promise.
-        while unsafe { self.0.submission().push(entry) }.is_err() {
+        while unsafe { self.ring.submission().push(entry) }.is_err() {
             self.submit(false);
         }
     }
@@ -164,23 +171,24 @@ impl Uring {
     fn submit(&mut self, sleep: bool) {
         // Fails when interrupted, or for want of memory: what was not submitted stays queued, and the next turn tries
         // again. The kernel does not lose completions either.
-        if let Err(error) = self.0.submit_and_wait(usize::from(sleep)) {
+        if let Err(error) = self.ring.submit_and_wait(usize::from(sleep)) {
             log::debug!("io_uring_enter: {error}");
         }
     }
 
     fn next(&mut self) -> Option<Completion> {
         loop {
-            let entry = self.0.completion().next()?;
-            let Some(place) = entry.user_data().checked_sub(READABLE) else {
+            let entry = self.ring.completion().next()?;
+            let which = entry.user_data();
+            if which < READABLE {
                 let result = u32::try_from(entry.result()).map_err(|_| -entry.result());
-                return Some(Completion::Done(entry.user_data() as u16, result));
-            };
+                return Some(Completion::Done(which as u16, result));
+            }
             // The kernel may end a standing poll, when completions pile up for one.
             if !cqueue::more(entry.flags()) {
-                self.poll(place as u32);
+                self.poll(which);
             }
-            if place == u64::from(KICK) {
+            if which == KICK {
                 return Some(Completion::Kicked);
             }
         }

@@ -88,6 +88,13 @@ impl Block {
         Ok(Worker::new(Ring::new(queue), engine, rules, Arc::clone(&self.errors)).drain())
     }
 
+    /// No queue runs any more.
+    fn rest(&self) {
+        if let Err(error) = self.disk.set_running(false) {
+            log::warn!("cannot switch a disk back from direct I/O: {error}");
+        }
+    }
+
     fn rules(&self, queue: &ReadyQueue) -> Rules {
         Rules {
             geometry: self.disk.geometry(),
@@ -125,7 +132,7 @@ impl VirtioDevice for Block {
         let errors = Arc::clone(&self.errors);
         let choice = self.engine;
         self.disk.set_running(true)?;
-        self.worker = Some(QueueWorker::start(&name, move |stop| {
+        let started = QueueWorker::start(&name, move |stop| {
             let ring = Ring::new(queue);
             let engine = match choice {
                 // Made here, since a ring with a single issuer belongs to the thread that made it.
@@ -133,16 +140,21 @@ impl VirtioDevice for Block {
                 EngineChoice::Sync => Engine::sync(file, kick, stop.as_raw_fd()),
             };
             Worker::new(ring, engine, rules, errors).run(stop)
-        })?);
+        });
+        match started {
+            Ok(worker) => self.worker = Some(worker),
+            Err(error) => {
+                self.rest();
+                return Err(error.into());
+            }
+        }
         Ok(())
     }
 
     fn stop_queue(&mut self, index: u16) -> Option<RingPosition> {
         let worker = self.worker.take_if(|_| index == 0)?;
         let position = worker.stop();
-        if let Err(error) = self.disk.set_running(false) {
-            log::warn!("cannot switch a disk back from direct I/O: {error}");
-        }
+        self.rest();
         Some(position)
     }
 

@@ -15,6 +15,7 @@ use virtio_bindings::virtio_net::{
     VIRTIO_NET_F_HOST_USO, VIRTIO_NET_F_MAC, VIRTIO_NET_F_MRG_RXBUF, VIRTIO_NET_F_MTU, VIRTIO_NET_F_STATUS,
     VIRTIO_NET_S_LINK_UP,
 };
+use virtio_queue::QueueT;
 
 use self::receive::Receiver;
 pub use self::tap::{OpenTapError, Tap};
@@ -116,18 +117,15 @@ impl Net {
 
     fn start_receiver(&mut self, queue: ReadyQueue) -> Result<(), StartQueueError> {
         self.tap.set_offloads(tap_offloads(queue.features))?;
+        if queue.queue.next_avail() == 0 && queue.queue.next_used() == 0 {
+            self.tap.discard_stale();
+        }
         let tap = self.tap.try_clone()?;
         let kick = queue.kick.try_clone()?;
         let name = queue.name.clone();
         let mergeable = queue.has_feature(VIRTIO_NET_F_MRG_RXBUF);
         self.receiver = Some(QueueWorker::start(&name, move |stop| {
-            let ring = Ring::new(queue);
-            let is_new = ring.position() == RingPosition { next_avail: 0, next_used: 0 };
-            let mut receiver = Receiver::new(ring, tap, mergeable);
-            if is_new {
-                receiver.discard_stale();
-            }
-            receiver.run(&kick, stop)
+            Receiver::new(Ring::new(queue), tap, mergeable).run(&kick, stop)
         })?);
         Ok(())
     }

@@ -25,9 +25,6 @@ const NUM_BUFFERS_OFFSET: u64 = 10;
 /// The kernel's limit on iovecs (UIO_MAXIOV), without the one for `spare`.
 const MAX_IOVECS: usize = 1023;
 
-/// Most packets thrown away when a driver starts: more than a tap's queue usually holds.
-const MAX_STALE_PACKETS: usize = 4096;
-
 pub(super) struct Receiver {
     ring: Ring,
     tap: Tap,
@@ -122,17 +119,6 @@ impl Receiver {
         self.receive_batch(stop);
         self.ring.signal();
         self.position()
-    }
-
-    /// Throws away packets that came for an earlier driver: they may be of a form that this one cannot take.
-    pub(super) fn discard_stale(&mut self) {
-        let iovec = libc::iovec { iov_base: self.packet.as_mut_ptr().cast(), iov_len: self.packet.len() };
-        for _ in 0..MAX_STALE_PACKETS {
-            // SAFETY: the iovec is the whole of `packet`.
-            if unsafe { self.tap.receive(&[iovec]) }.is_err() {
-                break;
-            }
-        }
     }
 
     /// Gives the held chains back, and says where the ring stands then.

@@ -47,6 +47,9 @@ const TUNSETOFFLOAD: libc::Ioctl = nix::request_code_write!(b'T', 208, size_of::
 const TUNGETIFF: libc::Ioctl = nix::request_code_read!(b'T', 210, size_of::<libc::c_uint>());
 const TUNSETVNETHDRSZ: libc::Ioctl = nix::request_code_write!(b'T', 216, size_of::<libc::c_int>());
 
+/// Most packets thrown away when a driver starts: more than a tap's queue usually holds.
+const MAX_STALE_PACKETS: usize = 4096;
+
 /// An attached tap. Other processes cannot attach to it while it or a clone of it lives.
 #[derive(Debug)]
 pub struct Tap {
@@ -153,6 +156,19 @@ impl Tap {
         let has = self.set_offloads(offloads).is_ok();
         let _ = self.set_offloads(0);
         has
+    }
+
+    /// Throws away packets that came for an earlier driver: they may be of a form that the next one cannot take.
+    pub(super) fn discard_stale(&self) {
+        // Less than a header would be an error; the packet is cut off.
+        let mut header = [0u8; HEADER_BYTES];
+        let iovec = libc::iovec { iov_base: header.as_mut_ptr().cast(), iov_len: header.len() };
+        for _ in 0..MAX_STALE_PACKETS {
+            // SAFETY: the iovec is the whole of `header`.
+            if unsafe { self.receive(&[iovec]) }.is_err() {
+                break;
+            }
+        }
     }
 
     /// Reads one packet with its header. The count is as large as the buffers where the packet is longer.

@@ -1,0 +1,83 @@
+//! What the devices manage without a guest: numbers to compare before and after a change, on one machine. Run by hand:
+//! `cargo test --release -p devices --test speed -- --ignored --nocapture --test-threads 1`.
+#![allow(clippy::unwrap_used)] // A test's helpers may fail like the test itself.
+
+mod driver;
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use devices::virtio::VirtioDevice;
+use devices::virtio::block::{Block, BlockConfig, Disk, EngineChoice};
+use driver::{BUFFERS, Driver, FEATURE_EVENT_IDX, FEATURE_INDIRECT, count, guest_memory, into, out};
+
+const TIME: Duration = Duration::from_secs(2);
+const DISK_BYTES: u64 = 256 << 20;
+
+#[test]
+#[ignore = "measures, and asserts nothing"]
+fn block_reads_and_writes() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = folder.path().join("disk");
+    fs::write(&path, vec![1; DISK_BYTES as usize]).unwrap();
+    println!(
+        "{:>6} {:>6} {:>6} {:>6} {:>5} {:>10} {:>8} {:>8}",
+        "engine", "direct", "what", "bytes", "depth", "per s", "MiB/s", "per int."
+    );
+    for direct in [false, true] {
+        for engine in [EngineChoice::Best, EngineChoice::Sync] {
+            for (kind, bytes, depth) in [(0, 4096, 1), (0, 4096, 32), (1, 4096, 32), (0, 128 << 10, 8)] {
+                measure(&Disk::open(&path, false, Some(direct)).unwrap(), engine, direct, kind, bytes, depth);
+            }
+        }
+    }
+}
+
+fn measure(disk: &Disk, engine: EngineChoice, direct: bool, kind: u8, bytes: u32, depth: u64) {
+    let features = 1 << 9 | FEATURE_INDIRECT | FEATURE_EVENT_IDX;
+    let mut driver = Driver::new(&guest_memory(), 0, 256, features);
+    let disk = disk.try_clone().unwrap();
+    let config = BlockConfig { id: "speed".into(), disk, events: driver.events.sink() };
+    let mut block = Block::with_engine(config, engine);
+    block.start_queue(driver.ready_at_start()).unwrap();
+    let mut state = 1u64;
+    let mut add = |driver: &mut Driver, slot: u64| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        let sector = (state >> 33) % (DISK_BYTES / u64::from(bytes)) * u64::from(bytes) / 512;
+        let base = BUFFERS + slot * 0x40000;
+        let mut header = [0; 16];
+        header[0] = kind;
+        header[8..].copy_from_slice(&sector.to_le_bytes());
+        driver.write(base, &header);
+        let data = if kind == 0 { into(base + 0x1000, bytes) } else { out(base + 0x1000, bytes) };
+        driver.add_indirect(&[out(base, 16), data, into(base + 0x100, 1)])
+    };
+    let mut slots = vec![0; 256];
+    for slot in 0..depth {
+        slots[usize::from(add(&mut driver, slot))] = slot;
+    }
+    driver.notify();
+    let start = Instant::now();
+    let mut done = 0u64;
+    while start.elapsed() < TIME {
+        // All that is done at a time is replaced at a time, as a guest's block layer does.
+        let mut next = Some(driver.used());
+        while let Some((head, _)) = next {
+            done += 1;
+            let slot = slots[usize::from(head)];
+            slots[usize::from(add(&mut driver, slot))] = slot;
+            next = driver.try_used();
+        }
+        driver.notify();
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    block.stop_queue(0);
+    println!(
+        "{:>6} {direct:>6} {:>6} {bytes:>6} {depth:>5} {:>10.0} {:>8.0} {:>8.1}",
+        format!("{engine:?}"),
+        if kind == 0 { "read" } else { "write" },
+        done as f64 / seconds,
+        done as f64 * f64::from(bytes) / seconds / f64::from(1 << 20),
+        done as f64 / count(&driver.metrics.interrupts) as f64,
+    );
+}

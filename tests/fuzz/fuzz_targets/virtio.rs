@@ -1,0 +1,107 @@
+//! Runs virtio devices against memory of the input's making, on the calling thread. Included by the targets `block` and
+//! `net`, and by `crates/devices/tests/corpus.rs`, which replays their corpora.
+//!
+//! The first byte chooses features, the second how many packets wait (net). The rest is guest memory from address 0: a
+//! descriptor table of 16, the available ring at 0x100, the used ring at 0x180, and whatever they point to.
+#![allow(dead_code, reason = "each program that includes this uses a part of it")]
+
+use std::fs::File;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::unix::net::UnixDatagram;
+use std::sync::Arc;
+
+use devices::virtio::block::{Block, BlockConfig, Disk};
+use devices::virtio::net::{Net, NetConfig, Tap};
+use devices::virtio::{Interrupts, ReadyQueue, RingPosition};
+use virtio_queue::{Queue, QueueT};
+use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
+use vmm_sys_util::eventfd::EventFd;
+
+const MEMORY_BYTES: usize = 1 << 20;
+const DISK_BYTES: u64 = 64 << 10;
+const QUEUE_SIZE: u16 = 16;
+
+/// Features by the bits of the first byte: FLUSH, MRG_RXBUF, INDIRECT_DESC, EVENT_IDX.
+const FEATURES: [u32; 4] = [9, 15, 28, 29];
+
+const START: RingPosition = RingPosition { next_avail: 0, next_used: 0 };
+
+struct Input<'a> {
+    features: u64,
+    packets: u8,
+    contents: &'a [u8],
+}
+
+fn parse(bytes: &[u8]) -> Option<Input<'_>> {
+    let (&[choice, packets], contents) = bytes.split_first_chunk::<2>()?;
+    let chosen = FEATURES.iter().enumerate().filter(|(at, _)| choice & 1 << at != 0);
+    let features = chosen.fold(0, |features, (_, bit)| features | 1 << bit);
+    Some(Input { features, packets, contents: &contents[..contents.len().min(MEMORY_BYTES)] })
+}
+
+fn memory(input: &Input<'_>) -> GuestMemoryMmap {
+    let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), MEMORY_BYTES)]).expect("memory");
+    memory.write_slice(input.contents, GuestAddress(0)).expect("no longer than the memory");
+    memory
+}
+
+fn ready(memory: &GuestMemoryMmap, index: u16, features: u64, position: RingPosition) -> ReadyQueue {
+    let mut queue = Queue::new(QUEUE_SIZE).expect("a power of two");
+    queue.set_desc_table_address(Some(0), Some(0));
+    queue.set_avail_ring_address(Some(0x100), Some(0));
+    queue.set_used_ring_address(Some(0x180), Some(0));
+    queue.set_event_idx(features & 1 << 29 != 0);
+    queue.set_next_avail(position.next_avail);
+    queue.set_next_used(position.next_used);
+    queue.set_ready(true);
+    ReadyQueue {
+        index,
+        name: "fuzz".to_owned(),
+        queue,
+        memory: memory.clone(),
+        kick: EventFd::new(0).expect("an eventfd"),
+        interrupts: Arc::new(Interrupts::new("fuzz".to_owned(), Vec::new(), 2, Arc::new(|_| ()))),
+        features,
+        metrics: Arc::default(),
+    }
+}
+
+/// What was taken was answered, whatever the driver did.
+fn check(position: RingPosition) -> RingPosition {
+    assert_eq!(position.next_avail, position.next_used);
+    position
+}
+
+/// A disk's queue.
+pub fn block(bytes: &[u8]) {
+    let Some(input) = parse(bytes) else { return };
+    let memory = memory(&input);
+    // SAFETY: the name is a constant; the descriptor is new and ours.
+    let file = unsafe { File::from_raw_fd(libc::memfd_create(c"disk".as_ptr(), libc::MFD_CLOEXEC)) };
+    file.set_len(DISK_BYTES).expect("a small file");
+    let disk = Disk::from_file(file.try_clone().expect("a descriptor"), false, Some(false)).expect("a disk");
+    let mut block = Block::new(BlockConfig { id: "fuzz".to_owned(), disk, events: Arc::new(|_| ()) });
+    let position = check(block.serve_once(ready(&memory, 0, input.features, START)).expect("served"));
+    check(block.serve_once(ready(&memory, 0, input.features, position)).expect("served"));
+    assert_eq!(file.metadata().expect("its size").len(), DISK_BYTES);
+}
+
+/// Both queues of a network card, over the same rings.
+pub fn net(bytes: &[u8]) {
+    let Some(input) = parse(bytes) else { return };
+    let memory = memory(&input);
+    let (ours, theirs) = UnixDatagram::pair().expect("a socket pair");
+    ours.set_nonblocking(true).expect("non-blocking");
+    theirs.set_nonblocking(true).expect("non-blocking");
+    for packet in 0..input.packets % 8 {
+        let length = usize::from(packet) * usize::from(input.packets) * 40;
+        // Fails when the socket is full, and then there are packets enough.
+        let _ = theirs.send(&vec![packet; length]);
+    }
+    let tap = Tap::from_socket(File::from(OwnedFd::from(ours)));
+    let mut net = Net::new(NetConfig { tap, mac: [2; 6], mtu: None });
+    check(net.serve_once(ready(&memory, 0, input.features, START)).expect("served"));
+    // The device wrote to its memory; the transmit queue gets it as it was.
+    memory.write_slice(input.contents, GuestAddress(0)).expect("no longer than the memory");
+    check(net.serve_once(ready(&memory, 1, input.features, START)).expect("served"));
+}
