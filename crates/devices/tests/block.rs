@@ -138,9 +138,9 @@ impl Rig {
 #[test]
 fn io_uring_is_there() {
     if let Err(error) = io_uring::IoUring::new(8) {
-        eprintln!(
-            "SKIPPED: no io_uring on this machine ({error}): its engine is not tested, only the other, twice"
-        );
+        driver::skipped(&format!(
+            "no io_uring on this machine ({error}): its engine is not tested, only the other, twice"
+        ));
     }
 }
 
@@ -316,7 +316,7 @@ fn direct_io_takes_any_buffer() {
         fs::write(&path, pattern(DISK_BYTES as usize, 7)).unwrap();
         let disk = match Disk::open(&path, false, Some(true)) {
             Ok(disk) => disk,
-            Err(error) => return eprintln!("SKIPPED: no direct I/O here: {error}"),
+            Err(error) => return driver::skipped(&format!("no direct I/O here: {error}")),
         };
         let mut rig = Rig::with_disk(disk, Options { direct: true, ..options(engine) }, path, folder);
         for (offset, length) in [(0, 4096), (0, 512), (1, 512), (0x203, 200 << 10)] {
@@ -358,7 +358,7 @@ fn the_file_of_a_direct_disk_can_be_read_at_any_offset_while_no_queue_runs() {
     let path = folder.path().join("disk");
     fs::write(&path, pattern(4096, 7)).unwrap();
     let Ok(disk) = Disk::open(&path, false, Some(true)) else {
-        return eprintln!("SKIPPED: no direct I/O here");
+        return driver::skipped("no direct I/O here");
     };
     let driver = Driver::new(&guest_memory(), 0, 16, FEATURE_FLUSH);
     let clone = disk.try_clone().unwrap();
@@ -400,7 +400,7 @@ fn a_full_file_system_gives_errors_and_one_event() {
         std::thread::spawn(move || {
             let folder = folder();
             if let Err(error) = tiny_file_system(folder.path()) {
-                return eprintln!("SKIPPED: may not mount a file system here: {error}");
+                return driver::skipped(&format!("may not mount a file system here: {error}"));
             }
             let path = folder.path().join("disk");
             File::create(&path).unwrap().set_len(DISK_BYTES).unwrap();
@@ -530,6 +530,88 @@ fn a_disk_has_one_writer_or_readers() {
     assert!(in_use(false));
     drop((reader, second));
     drop(Disk::open(&path, false, None).unwrap());
+}
+
+/// A loop device: a block device of our own. Detached when dropped.
+struct LoopDevice {
+    device: File,
+    path: PathBuf,
+}
+
+impl LoopDevice {
+    fn new(file: &File, block_bytes: u64) -> std::io::Result<Self> {
+        const LOOP_SET_FD: libc::Ioctl = 0x4c00;
+        const LOOP_SET_BLOCK_SIZE: libc::Ioctl = 0x4c09;
+        const LOOP_CTL_GET_FREE: libc::Ioctl = 0x4c82;
+        let control = File::options().read(true).write(true).open("/dev/loop-control")?;
+        let number = Self::ioctl(&control, LOOP_CTL_GET_FREE, 0)?;
+        let path = PathBuf::from(format!("/dev/loop{number}"));
+        let device = File::options().read(true).write(true).open(&path)?;
+        Self::ioctl(&device, LOOP_SET_FD, file.as_raw_fd() as u64)?;
+        let this = Self { device, path };
+        Self::ioctl(&this.device, LOOP_SET_BLOCK_SIZE, block_bytes)?;
+        Ok(this)
+    }
+
+    fn ioctl(file: &File, request: libc::Ioctl, argument: u64) -> std::io::Result<libc::c_int> {
+        // SAFETY: the requests used take a number, not a pointer.
+        match unsafe { libc::ioctl(file.as_raw_fd(), request, argument) } {
+            -1 => Err(std::io::Error::last_os_error()),
+            result => Ok(result),
+        }
+    }
+}
+
+impl Drop for LoopDevice {
+    fn drop(&mut self) {
+        const LOOP_CLR_FD: libc::Ioctl = 0x4c01;
+        let _ = Self::ioctl(&self.device, LOOP_CLR_FD, 0);
+    }
+}
+
+#[test]
+fn block_devices() {
+    for (engine, block_bytes) in ENGINES.into_iter().flat_map(|engine| [(engine, 512), (engine, 4096)]) {
+        let folder = folder();
+        let file = folder.path().join("disk");
+        fs::write(&file, pattern(DISK_BYTES as usize, 7)).unwrap();
+        let backing = File::options().read(true).write(true).open(&file).unwrap();
+        let device = match LoopDevice::new(&backing, block_bytes) {
+            Ok(device) => device,
+            Err(error) => return driver::skipped(&format!("may not make a loop device here: {error}")),
+        };
+        let path = device.path.clone();
+        let disk = Disk::open(&path, false, None).unwrap();
+        assert!(matches!(Disk::open(&path, false, None), Err(OpenDiskError::InUse)));
+        assert!(matches!(Disk::open(&path, true, None), Err(OpenDiskError::InUse)));
+        // SAFETY: takes no pointer.
+        let direct = |disk: &Disk| unsafe { libc::fcntl(disk.file().as_raw_fd(), libc::F_GETFL) } & libc::O_DIRECT != 0;
+        assert!(!direct(&disk));
+        let clone = disk.try_clone().unwrap();
+        let mut rig = Rig::with_disk(disk, options(engine), path, folder);
+        assert!(direct(&clone), "direct is the default for a device, while a queue runs");
+        let mut config = [0; 4];
+        rig.block.read_config(20, &mut config);
+        assert_eq!(u64::from(u32::from_le_bytes(config)), block_bytes);
+        let part = if block_bytes == 512 { OK } else { IOERR };
+        assert_eq!(rig.read(1, 512).0, part, "less than a block of {block_bytes}");
+        for sector in [0, 64] {
+            let bytes = pattern(8192, sector as u8);
+            assert_eq!(rig.write(sector, &bytes), OK);
+            assert_eq!(rig.read(sector, 8192), (OK, 8193));
+            assert_eq!(rig.driver.read(DATA, 8192), bytes);
+        }
+        assert_eq!(rig.plain(FLUSH), OK);
+        for (kind, flags) in [(DISCARD, 0), (WRITE_ZEROES, 0), (WRITE_ZEROES, 1)] {
+            assert_eq!(rig.write(128, &[1; 4096]), OK);
+            assert_eq!(rig.clear(kind, &[(128, 64, flags)]), OK);
+            assert_eq!(rig.read(128, 4096).0, OK);
+            assert!(kind == DISCARD || rig.driver.read(DATA, 4096) == [0; 4096]);
+        }
+        rig.block.stop_queue(0);
+        assert!(!direct(&clone));
+        drop((rig, clone, device));
+    }
 }
 
 #[test]

@@ -39,7 +39,9 @@ fn in_namespace(test: impl FnOnce() + Send + 'static) {
         let allowed = unshare(CloneFlags::CLONE_NEWNET).map_err(io::Error::from);
         match allowed.and_then(|()| make_tap("tap0", libc::IFF_TAP)) {
             Ok(()) => test(),
-            Err(error) => eprintln!("SKIPPED: may not make a tap in a network namespace here: {error}"),
+            Err(error) => {
+                driver::skipped(&format!("may not make a tap in a network namespace here: {error}"))
+            }
         }
     })
     .join()
@@ -133,21 +135,14 @@ impl Wire {
         assert_eq!(sent, frame.len() as isize, "{}", io::Error::last_os_error());
     }
 
-    /// Sends a TCP frame that the receiver, or whoever is before it, is to cut up.
-    fn send_to_be_segmented(&self, frame: &[u8], segment: u16) {
+    /// From now on frames are sent with a header before them, which says what is left to be done.
+    fn send_with_headers(&self) {
         const PACKET_VNET_HDR: libc::c_int = 15;
         let on: libc::c_int = 1;
         let length = size_of::<libc::c_int>() as libc::socklen_t;
         let (fd, value) = (self.socket.as_raw_fd(), (&raw const on).cast());
         // SAFETY: `on` is an int of that length.
         assert_eq!(unsafe { libc::setsockopt(fd, libc::SOL_PACKET, PACKET_VNET_HDR, value, length) }, 0);
-        // NEEDS_CSUM, GSO_TCPV4, header length, segment, checksum start and offset.
-        let mut bytes = vec![1, 1];
-        for number in [54u16, segment, 34, 16] {
-            bytes.extend_from_slice(&number.to_le_bytes());
-        }
-        bytes.extend_from_slice(frame);
-        self.send(&bytes);
     }
 
     /// The next frame of ours from the guest.
@@ -209,6 +204,17 @@ fn tcp_frame(length: usize) -> Vec<u8> {
     frame
 }
 
+/// A TCP frame with a header that asks to cut it up.
+fn to_be_segmented(frame: &[u8], segment: u16) -> Vec<u8> {
+    // NEEDS_CSUM, GSO_TCPV4, header length, segment, checksum start and offset.
+    let mut bytes = vec![1, 1];
+    for number in [54, segment, 34, 16] {
+        bytes.extend_from_slice(&number.to_le_bytes());
+    }
+    bytes.extend_from_slice(frame);
+    bytes
+}
+
 struct Rig {
     net: Net,
     rx: Driver,
@@ -241,7 +247,7 @@ impl Rig {
     /// Gives the device `count` receive buffers, `distance` apart.
     fn add_buffers(&mut self, count: u64, length: u32) {
         for at in 0..count {
-            self.rx.add(&[into(BUFFERS + at * 0x10000, length)]);
+            self.rx.add(&[into(BUFFERS + at % 256 * 0x10000, length)]);
         }
         self.rx.notify();
     }
@@ -470,7 +476,8 @@ fn packets_to_be_segmented() {
                 rig.add_buffers(100, 0xfff0)
             }
             let sent = tcp_frame(40000);
-            rig.wire.send_to_be_segmented(&sent, 1460);
+            rig.wire.send_with_headers();
+            rig.wire.send(&to_be_segmented(&sent, 1460));
             let (bytes, header) = rig.receive_where(|frame| frame[12..14] == [8, 0] && frame[23] == 6);
             if features & GUEST_TSO4 == 0 {
                 assert_eq!(bytes.len(), 54 + 1460);
@@ -562,4 +569,72 @@ fn the_configuration_space_tells_the_truth() {
             assert_ne!(features & 1 << bit, 0, "feature {bit}");
         }
     });
+}
+
+/// What one queue manages without a guest. By hand: `cargo test --release -p devices --test net -- --ignored --nocapture`.
+#[test]
+#[ignore = "measures, and asserts nothing"]
+fn speed() {
+    const TIME: std::time::Duration = std::time::Duration::from_secs(2);
+    in_namespace(|| {
+        for (length, segment) in [(60, 0), (1514, 0), (40000, 1460)] {
+            let mut rig =
+                Rig::start(MRG_RXBUF | GUEST_CSUM | GUEST_TSO4 | FEATURE_EVENT_IDX | FEATURE_INDIRECT);
+            // Sent by the guest to nobody: the host's stack drops it at once.
+            let at = BUFFERS + (16 << 20);
+            rig.tx.write(at, &[0; HEADER]);
+            rig.tx.write(at + 0x100, &outgoing(length.min(9000)));
+            let sent_length = length.min(9000);
+            let chain = [out(at, HEADER as u32), out(at + 0x100, sent_length as u32)];
+            (0..128).for_each(|_| _ = rig.tx.add_indirect(&chain));
+            rig.tx.notify();
+            let (start, mut done) = (Instant::now(), 0u64);
+            while start.elapsed() < TIME {
+                let mut next = Some(rig.tx.used());
+                while next.is_some() {
+                    done += 1;
+                    rig.tx.add_indirect(&chain);
+                    next = rig.tx.try_used();
+                }
+                rig.tx.notify();
+            }
+            report("transmit", sent_length, done, start);
+
+            let wire = Wire::new("tap0");
+            let mut bytes = frame(length, 1);
+            if segment > 0 {
+                wire.send_with_headers();
+                bytes = to_be_segmented(&tcp_frame(length), segment);
+            }
+            let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+            let theirs = std::sync::Arc::clone(&stop);
+            let sender = std::thread::spawn(move || {
+                while !theirs.load(std::sync::atomic::Ordering::Relaxed) {
+                    wire.send(&bytes);
+                }
+            });
+            rig.add_buffers(250, 2048);
+            let start = Instant::now();
+            let before = count(&rig.rx.metrics.requests);
+            while start.elapsed() < TIME {
+                let mut next = Some(rig.rx.used());
+                while next.is_some() {
+                    rig.rx.add(&[into(BUFFERS, 2048)]);
+                    next = rig.rx.try_used();
+                }
+                rig.rx.notify();
+            }
+            report("receive", length, count(&rig.rx.metrics.requests) - before, start);
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            sender.join().unwrap();
+        }
+    });
+}
+
+fn report(what: &str, length: usize, done: u64, start: Instant) {
+    let rate = done as f64 / start.elapsed().as_secs_f64();
+    println!(
+        "{what:>8} {length:>6} bytes: {rate:>8.0} packets/s, {:>6.2} Gbit/s",
+        rate * length as f64 * 8e-9
+    );
 }

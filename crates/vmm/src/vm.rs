@@ -222,6 +222,7 @@ fn write_tables(
     assert!(acpi.len() <= layout::ACPI_BYTES && smbios.len() <= layout::SMBIOS_BYTES);
     memory.write_slice(&acpi, GuestAddress(layout::ACPI_TABLES))?;
     memory.write_slice(&smbios, GuestAddress(layout::SMBIOS))?;
+    memory.write_slice(&boot::reset_vector::code(), GuestAddress(layout::RESET_VECTOR))?;
     Ok(())
 }
 

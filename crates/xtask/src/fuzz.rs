@@ -1,6 +1,7 @@
 //! `cargo xtask fuzz`: builds the fuzz targets in `tests/fuzz` and runs each for a while. What it finds belongs into the
 //! target's corpus, which ordinary tests replay.
 
+use std::fs;
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, ensure};
@@ -18,6 +19,9 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 60)]
     seconds: u32,
 }
+
+/// A version that is known to work, so that every machine fuzzes with the same.
+const CARGO_FUZZ: &str = "0.13.2";
 
 /// Runs the targets given.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -46,7 +50,11 @@ fn fuzz(targets: &[String], seconds: u32) -> anyhow::Result<()> {
         let step = Step::new("building cargo-fuzz, once");
         let mut install = crate::build::cargo();
         watched(
-            install.args(["install", "--quiet", "--locked", "--root"]).arg(&tools).arg("cargo-fuzz"),
+            install.args(["install", "--quiet", "--locked", "--root"]).arg(&tools).args([
+                "--version",
+                CARGO_FUZZ,
+                "cargo-fuzz",
+            ]),
             &step,
         )?;
         step.done();
@@ -64,11 +72,24 @@ fn fuzz(targets: &[String], seconds: u32) -> anyhow::Result<()> {
     let listed = fuzz(&["list"]).output().context("listing fuzz targets")?;
     ensure!(listed.status.success(), "cargo fuzz list: {}", String::from_utf8_lossy(&listed.stderr));
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-    let wanted = |name: &&str| targets.is_empty() || targets.iter().any(|target| target == name);
-    for target in listed.lines().filter(wanted) {
+    let listed: Vec<&str> = listed.lines().collect();
+    for target in targets {
+        ensure!(
+            listed.contains(&target.as_str()),
+            "there is no fuzz target {target}: the targets are {}",
+            listed.join(", ")
+        );
+    }
+    let wanted = |name: &&&str| targets.is_empty() || targets.iter().any(|target| target == **name);
+    for target in listed.iter().filter(wanted) {
         let step = Step::new(format!("fuzzing {target} for {seconds} s"));
+        // What libFuzzer finds goes into the first folder; the repository's corpus is only read.
+        let found = tree::target().join("fuzz-corpus").join(target);
+        fs::create_dir_all(&found).with_context(|| format!("making {}", found.display()))?;
+        let corpus = tree::root().join("tests/fuzz/corpus").join(target);
         let limit = format!("-max_total_time={seconds}");
         let mut command = fuzz(&["run", target]);
+        command.arg(&found).args(Some(corpus).filter(|corpus| corpus.exists()));
         watched(command.args(["--", &limit, "-rss_limit_mb=4096", "-timeout=30"]), &step)?;
         step.done();
     }

@@ -1,6 +1,7 @@
 //! `cargo xtask`: the developer commands. Each is a module with its arguments, its help and one function `run`.
 
 mod api;
+mod bench;
 mod build;
 mod check;
 mod cpio;
@@ -41,6 +42,10 @@ enum Command {
     HostAgent,
     Image(image::Arguments),
     Fuzz(fuzz::Arguments),
+    Bench(bench::Arguments),
+    /// The part of the benchmarks that runs on the KVM host
+    #[command(hide = true)]
+    BenchStory(bench::StoryArguments),
     Api(api::Arguments),
 }
 
@@ -54,6 +59,8 @@ fn main() -> anyhow::Result<std::process::ExitCode> {
         Command::HostAgent => Ok(host_vm::run_agent()),
         Command::Image(arguments) => image::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+        Command::BenchStory(arguments) => bench::tell(&arguments),
         Command::Api(arguments) => api::run(&arguments),
     }
 }

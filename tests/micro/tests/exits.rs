@@ -85,6 +85,35 @@ guest!(
     "3:",
 );
 
+// Resets as Linux may: by a jump to the entry point of the BIOS in real mode. Here the second vCPU does it, which begins
+// in real mode anyway.
+guest!(
+    jump_to_bios,
+    "lea rsi, [rip + 3f]",
+    "call micro_puts",
+    "call micro_getc",
+    "cmp al, 0x71",
+    "je micro_off",
+    "mov dword ptr [0x50000], 0x00fff0ea", // jmp f000:fff0
+    "mov byte ptr [0x50004], 0xf0",
+    "mov ebx, 0xfee00000",
+    "mov dword ptr [rbx + 0x300], 0xc4500",
+    "mov dword ptr [rbx + 0x300], 0xc4650",
+    "1: hlt",
+    "jmp 1b",
+    "3: .asciz \"hello\\n\"",
+);
+
+#[test]
+fn a_jump_to_the_bios_resets() {
+    let Some(mut vm) = Vm::start(&elf(jump_to_bios()), &["--vcpus", "2"]) else { return };
+    vm.wait_for("hello", 1);
+    vm.send("r");
+    vm.wait_for("hello", 2);
+    vm.send("q");
+    assert!(vm.finish().success);
+}
+
 #[test]
 fn power_off_is_success() {
     let Some(vm) = Vm::start(&elf(power_off()), &[]) else { return };

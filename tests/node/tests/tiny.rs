@@ -37,10 +37,10 @@ fn boots_with_one_two_and_four_vcpus() {
     }
 }
 
-/// Messages of level warning and above that a stock kernel prints on any machine of this kind.
+/// Warnings that a stock kernel prints on any virtual machine of an AMD processor: its power management expects tables
+/// that only real machines have.
 fn is_not_about_the_machine(line: &str) -> bool {
-    let known: [&str; 0] = [];
-    known.iter().any(|text| line.contains(text))
+    line.starts_with("<4>") && line.contains("amd_pstate: the _CPC object is not present")
 }
 
 #[test]

@@ -18,8 +18,9 @@ fn every_file_says_what_it_is() {
 fn nothing_is_left_for_later() {
     // In two halves, so that this file is no finding.
     let words = ["TO", "FIX", "XX"].iter().zip(["DO", "ME", "X"]).map(|(a, b)| format!("{a}{b}"));
-    let words: Vec<String> =
-        words.chain(["un".to_owned() + "implemented!", "to".to_owned() + "do!("]).collect();
+    let words: Vec<String> = words
+        .chain([["un", "implemented!"], ["to", "do!("], ["for ", "now"]].map(|halves| halves.concat()))
+        .collect();
     for (path, text) in texts("rs") {
         for word in &words {
             assert!(!text.contains(word.as_str()), "{} has {word}", path.display());
@@ -30,25 +31,52 @@ fn nothing_is_left_for_later() {
 #[test]
 fn lines_end_where_their_text_ends() {
     for (path, text) in ["rs", "toml", "md", "s"].iter().flat_map(|extension| texts(extension)) {
+        assert!(text.is_empty() || text.ends_with('\n'), "{}: no end of line at its end", path.display());
+        // rustfmt sees to the code; what it leaves is in texts, such as a boot menu that a test reads.
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            continue;
+        }
         for (number, line) in text.lines().enumerate() {
             let place = format!("{}:{}", path.display(), number + 1);
             assert_eq!(line.trim_end(), line, "{place}: white space at the end");
             assert!(!line.contains('\t'), "{place}: a tab");
         }
-        assert!(text.is_empty() || text.ends_with('\n'), "{}: no end of line at its end", path.display());
     }
 }
 
-/// Where the compiler may not check memory for us: the VMM, its devices, what confines and what probes.
-const MAY_BE_UNSAFE: &[&str] =
-    &["crates/vmm/", "crates/devices/", "crates/storage/", "crates/xtask/", "tests/micro/"];
+/// Where the compiler may not check memory for us: the VMM, its devices, what confines and what probes, tests.
+const MAY_BE_UNSAFE: &[&str] = &[
+    "crates/vmm",
+    "crates/devices",
+    "crates/storage/src/confined",
+    "crates/storage/src/boot_disk/disk.rs", // an ioctl tells the size of a block device
+    "crates/storage/tests",
+    "crates/xtask/src/host_vm",
+    "crates/xtask/src/probe",
+    "tests/fuzz",
+    "tests/micro",
+];
 
 #[test]
 fn unsafe_code_is_where_it_belongs() {
-    let keyword = format!("{} {{", "unsafe");
+    let keywords = ["{", "fn ", "impl ", "extern "].map(|what| format!("{} {what}", "unsafe"));
     for (path, text) in texts("rs") {
-        let allowed = MAY_BE_UNSAFE.iter().any(|prefix| path.starts_with(prefix.trim_end_matches('/')));
-        assert!(allowed || !text.contains(&keyword), "{} has unsafe code", path.display());
+        let allowed = MAY_BE_UNSAFE.iter().any(|folder| path.starts_with(folder));
+        let is_unsafe = keywords.iter().any(|keyword| text.contains(keyword));
+        assert!(allowed || !is_unsafe, "{} has unsafe code", path.display());
+    }
+}
+
+#[test]
+fn no_file_knows_the_machine_it_was_written_on() {
+    // A home is written with a user's name behind it; in two halves, so that this file is no finding.
+    let homes = [["/ho", "me/"], ["/Use", "rs/"]].map(|halves| halves.concat());
+    for (path, text) in ["rs", "toml", "md"].iter().flat_map(|extension| texts(extension)) {
+        for home in &homes {
+            assert!(!text.contains(home.as_str()), "{} names a folder below {home}", path.display());
+        }
+        let checkout = root().display().to_string();
+        assert!(checkout == "/" || !text.contains(&checkout), "{} names {checkout}", path.display());
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod params;
 pub mod pvh;
 pub mod registers;
+pub mod reset_vector;
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};

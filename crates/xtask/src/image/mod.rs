@@ -14,6 +14,7 @@ pub use tiny::tiny;
 
 /// Makes an image, unless the same recipe was made before, and prints where it is.
 ///
+///   all      both of them
 ///   tiny     a stock Debian cloud kernel and a busybox that runs one command: kernel, initrd, initrd with benchmarks
 ///   debian   Debian 12 with systemd, sshd and cloud-init, as one raw disk
 #[derive(clap::Args)]
@@ -25,30 +26,30 @@ pub struct Arguments {
     force: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Name {
+    All,
     Tiny,
     Debian,
 }
 
 /// Makes it and prints its files.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    match arguments.name {
-        Name::Tiny => {
-            if arguments.force {
-                tiny::forget()?;
-            }
-            let tiny = tiny()?;
-            for path in [tiny.kernel, tiny.initrd, tiny.initrd_with_tools] {
-                println!("{}", path.display());
-            }
+    let wanted = |name| arguments.name == name || arguments.name == Name::All;
+    if wanted(Name::Tiny) {
+        if arguments.force {
+            tiny::forget()?;
         }
-        Name::Debian => {
-            if arguments.force {
-                debian::forget()?;
-            }
-            println!("{}", debian()?.display());
+        let tiny = tiny()?;
+        for path in [tiny.kernel, tiny.initrd, tiny.initrd_with_tools] {
+            println!("{}", path.display());
         }
+    }
+    if wanted(Name::Debian) {
+        if arguments.force {
+            debian::forget()?;
+        }
+        println!("{}", debian()?.display());
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -172,7 +172,11 @@ impl Receiver {
     /// Takes chains until the largest packet has room.
     fn hold(&mut self) {
         let wanted = if self.mergeable { self.held.len() } else { 1 };
-        while self.count < wanted && self.room < MAX_FRAME_BYTES as u64 && self.segments < MAX_IOVECS {
+        // Bounded, so that a driver that only ever adds bad chains cannot keep its worker in here.
+        for _ in 0..self.held.len() {
+            if self.count >= wanted || self.room >= MAX_FRAME_BYTES as u64 || self.segments >= MAX_IOVECS {
+                return;
+            }
             let at = (self.first + self.count) % self.held.len();
             let before = self.ring.position().next_avail;
             let chain = &mut self.held[at];
