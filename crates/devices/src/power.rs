@@ -82,12 +82,9 @@ impl BusDevice for PowerPorts {
 
     fn write(&mut self, offset: u64, data: &[u8]) {
         let value = data[0];
+        let is_soft_off = (value >> SLEEP_TYPE_SHIFT) & SLEEP_TYPE_MASK == SLEEP_TYPE_OFF;
         match offset {
-            SLEEP_CONTROL if value & SLEEP_ENABLE != 0 => {
-                if value >> SLEEP_TYPE_SHIFT & SLEEP_TYPE_MASK == SLEEP_TYPE_OFF {
-                    (self.sink)(PowerRequest::Off);
-                }
-            }
+            SLEEP_CONTROL if value & SLEEP_ENABLE != 0 && is_soft_off => (self.sink)(PowerRequest::Off),
             RESET if value == RESET_VALUE => (self.sink)(PowerRequest::Reset),
             _ => {}
         }

@@ -179,7 +179,7 @@ fn tcp_frame(length: usize) -> Vec<u8> {
     let ip = [
         0x45,
         0,
-        (length - 14 >> 8) as u8,
+        ((length - 14) >> 8) as u8,
         (length - 14) as u8,
         0,
         1,

@@ -1,4 +1,4 @@
-//! What lies on disks: for now only how to boot from one. Image store and volumes will be modules beside these.
+//! What lies on disks: today, how to boot from one.
 //!
 //! - [`boot_disk`] reads a raw disk and says which kernel, initrd and command line its owner means to boot. It is plain
 //!   computation over bytes, and the bytes are hostile.

@@ -31,7 +31,7 @@ impl Topology {
 
     /// APIC id of a vCPU: its core's number above its thread's.
     pub fn apic_id(self, vcpu: u32) -> u32 {
-        (vcpu / self.threads_per_core) << self.thread_bits() | vcpu % self.threads_per_core
+        ((vcpu / self.threads_per_core) << self.thread_bits()) | (vcpu % self.threads_per_core)
     }
 }
 

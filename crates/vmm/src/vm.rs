@@ -284,14 +284,17 @@ fn add_virtio_devices(
     Ok(virtio)
 }
 
+/// A device and its name.
+type Named = (String, Box<dyn VirtioDevice>);
+
 /// All virtio devices with their names: disks first, in their order, so that `/dev/vda` is the first of them.
 fn models(
     id: &str,
     config: &VmConfig,
     host: &HostResources,
     events: &EventSink,
-) -> Result<Vec<(String, Box<dyn VirtioDevice>)>, BuildError> {
-    let mut models: Vec<(String, Box<dyn VirtioDevice>)> = Vec::new();
+) -> Result<Vec<Named>, BuildError> {
+    let mut models: Vec<Named> = Vec::new();
     for (index, (disk, open)) in config.disks.iter().zip(&host.disks).enumerate() {
         let name = format!("blk{index}");
         let open = open.try_clone().map_err(device(&name))?;

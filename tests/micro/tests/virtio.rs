@@ -239,7 +239,7 @@ fn interrupts_come_by_msi_x() {
 
 fn raw_disk(folder: &std::path::Path) -> std::path::PathBuf {
     let path = folder.join("disk.raw");
-    fs::File::create(&path).and_then(|file| file.set_len(1 << 20)).unwrap();
+    fs::File::create(&path).and_then(|file| file.set_len(1 << 20)).expect("a file in a temporary folder");
     path
 }
 

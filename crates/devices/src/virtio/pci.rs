@@ -9,7 +9,7 @@ use std::sync::Arc;
 use virtio_bindings::virtio_config::VIRTIO_F_VERSION_1;
 use virtio_bindings::virtio_ring::{VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC};
 use virtio_queue::{Queue, QueueT};
-use vm_memory::GuestMemoryMmap;
+use vm_memory::{GuestAddress, GuestMemoryMmap};
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use super::device::{DeviceType, Identity, ReadyQueue, RingPosition, VirtioDevice};
@@ -205,16 +205,18 @@ impl VirtioPci {
         let registers = &self.queues[index];
         let broken = |what: &str| format!("queue {index} of {} is broken: {what}", self.name);
         let mut queue = Queue::new(registers.max_size).map_err(|error| broken(&error.to_string()))?;
-        queue.try_set_size(registers.size).map_err(|error| broken(&error.to_string()))?;
-        queue.set_desc_table_address(Some(registers.desc as u32), Some((registers.desc >> 32) as u32));
-        queue.set_avail_ring_address(Some(registers.avail as u32), Some((registers.avail >> 32) as u32));
-        queue.set_used_ring_address(Some(registers.used as u32), Some((registers.used >> 32) as u32));
+        queue
+            .try_set_size(registers.size)
+            .and_then(|()| queue.try_set_desc_table_address(GuestAddress(registers.desc)))
+            .and_then(|()| queue.try_set_avail_ring_address(GuestAddress(registers.avail)))
+            .and_then(|()| queue.try_set_used_ring_address(GuestAddress(registers.used)))
+            .map_err(|error| broken(&error.to_string()))?;
         queue.set_event_idx(self.driver_features & 1 << VIRTIO_RING_F_EVENT_IDX != 0);
         queue.set_next_avail(position.next_avail);
         queue.set_next_used(position.next_used);
         queue.set_ready(true);
         if !queue.is_valid(&self.memory) {
-            return Err(broken("its rings are not aligned or not in guest memory"));
+            return Err(broken("its rings are not in guest memory"));
         }
         let name = match (self.identity.device_type, index) {
             (DeviceType::Net, 0) => format!("{}-rx", self.name),

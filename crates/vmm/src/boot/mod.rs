@@ -127,10 +127,10 @@ struct Kernel {
 }
 
 fn load_kernel(memory: &GuestMemoryMmap, file: &mut File) -> Result<Kernel, LoadError> {
-    let mut magic = [0; SELFMAG as usize];
+    let mut magic = [0; SELFMAG];
     file.rewind().map_err(LoadError::ReadKernel)?;
     match file.read_exact(&mut magic) {
-        Ok(()) if magic == ELFMAG[..SELFMAG as usize] => load_elf(memory, file),
+        Ok(()) if magic == ELFMAG[..SELFMAG] => load_elf(memory, file),
         Ok(()) => load_bzimage(memory, file),
         Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
             Err(LoadError::UnknownFormat(": it is empty"))

@@ -15,7 +15,12 @@ use arguments::{Arguments, Command};
 /// Parses the command line and does what it says. Usage errors end the process with status 2.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    env_logger::Builder::new().filter_level(arguments.log_level).format_timestamp_millis().init();
+    env_logger::Builder::new()
+        .filter_level(arguments.log_level)
+        // It logs each mistake of a guest, without limit. Ours count them.
+        .filter_module("virtio_queue", log::LevelFilter::Off)
+        .format_timestamp_millis()
+        .init();
     let result = match arguments.command {
         Some(Command::Run(run)) => run::run(&run),
         None => serve::serve(&arguments.serve),

@@ -59,7 +59,9 @@ mod tests {
 
     #[test]
     fn ctrl_a_x_ends_and_all_else_reaches_the_guest() {
-        let cases: [(&[&[u8]], &[u8], bool); 6] = [
+        /// What is typed in pieces, what reaches the guest, and whether the machine is to end.
+        type Case = (&'static [&'static [u8]], &'static [u8], bool);
+        let cases: [Case; 6] = [
             (&[b"ls\r"], b"ls\r", false),
             (&[b"a\x01xb"], b"a", true),
             (&[b"\x01", b"x"], b"", true),
