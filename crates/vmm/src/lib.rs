@@ -10,6 +10,10 @@ pub mod control;
 pub mod machine;
 pub mod validate;
 
+// As documentation of its own, so that a renamed function in it breaks `cargo doc`.
+#[doc = include_str!("../LIFE_OF_A_PACKET.md")]
+pub mod life_of_a_packet {}
+
 mod acpi;
 mod console;
 mod cpuid;
