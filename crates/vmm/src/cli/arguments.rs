@@ -56,9 +56,10 @@ pub enum Command {
 
 /// Runs a machine with its console on standard input and output.
 ///
-/// Without --kernel it boots what is installed on the first disk. A reboot by the guest restarts the machine. SIGTERM
-/// presses the power button; a second one ends the machine at once, as Ctrl-A x does at a terminal. The exit status is 0
-/// if the guest powered off.
+/// Without --kernel it boots what is installed on the first disk. A reboot by the
+/// guest restarts the machine. SIGTERM presses the power button; a second one ends
+/// the machine at once, as Ctrl-A x does at a terminal. The exit status is 0 if the
+/// guest powered off.
 ///
 ///   bothy-vmm run --vcpus 2 --memory-mib 1024 --disk debian.raw --net tap0
 #[derive(Args)]
