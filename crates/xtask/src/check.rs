@@ -79,7 +79,7 @@ fn deny() -> anyhow::Result<()> {
         eprintln!("advisories were not checked: their database cannot be fetched from here");
         return Ok(());
     }
-    succeed(&mut deny(&["--disable-fetch", "advisories"]))
+    succeed(&mut deny(&["advisories"]))
 }
 
 fn succeed(command: &mut Command) -> anyhow::Result<()> {

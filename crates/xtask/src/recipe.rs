@@ -31,12 +31,25 @@ pub fn cached(
     if folder.exists() {
         return Ok(folder);
     }
+    remove_unfinished(&parent, name)?;
     let work = tempfile::Builder::new().prefix(&format!(".{name}-")).tempdir_in(&parent);
     let work = work.context("making a work folder")?;
     make(work.path()).with_context(|| format!("making the image {name}"))?;
     let work = work.keep();
     fs::rename(&work, &folder).with_context(|| format!("moving the image to {}", folder.display()))?;
     Ok(folder)
+}
+
+/// Removes what makers of this image left that were killed. Call it with the lock held: then none is at work.
+fn remove_unfinished(parent: &Path, name: &str) -> anyhow::Result<()> {
+    for entry in parent.read_dir().with_context(|| format!("listing {}", parent.display()))? {
+        let path = entry.with_context(|| format!("listing {}", parent.display()))?.path();
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        if file.starts_with(&format!(".{name}-")) {
+            fs::remove_dir_all(&path).with_context(|| format!("removing {}", path.display()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes what was made of `recipe`, so that it is made anew.

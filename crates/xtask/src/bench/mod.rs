@@ -147,6 +147,9 @@ pub fn tell(arguments: &StoryArguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Runs a peer once, and says what was measured.
+type Measure = fn(&Place, &Peer) -> anyhow::Result<Vec<Sample>>;
+
 impl What {
     fn name(self) -> &'static str {
         match self {
@@ -157,7 +160,7 @@ impl What {
         }
     }
 
-    fn parts(self) -> (&'static [Peer], fn(&Place, &Peer) -> anyhow::Result<Vec<Sample>>) {
+    fn parts(self) -> (&'static [Peer], Measure) {
         match self {
             Self::Boot => (peers::BOOT, boot::measure),
             Self::Block => (peers::BLOCK, block::measure),
