@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use devices::bus::{Bus, BusDevice, InsertError};
 use devices::events::EventSink;
 use devices::i8042::{self, I8042};
+use devices::pci;
+use devices::pci::ports::ConfigPorts;
 use devices::pci::root::{PciRoot, Slot};
 use devices::power::{self, PowerButton, PowerPorts, PowerSink};
 use devices::rtc::{self, Rtc};
@@ -124,7 +126,14 @@ impl Vm {
 
         let (ports, mmio) = (Arc::new(Bus::default()), Arc::new(Bus::default()));
         let button = add_legacy_devices(&ports, &fd, &outside)?;
-        let virtio = add_virtio_devices(id, config, host, &mmio, &fd, &memory, &outside.events)?;
+        let root = Arc::new(Mutex::new(PciRoot::new(&mmio)));
+        let virtio = add_virtio_devices(id, config, host, &root, &fd, &memory, &outside.events)?;
+        ports.insert(
+            pci::ports::PORT.into(),
+            pci::ports::PORTS,
+            shared(ConfigPorts::new(Arc::clone(&root))),
+        )?;
+        mmio.insert(layout::ECAM, layout::ECAM_BYTES, root)?;
 
         let mut vcpus = Vec::new();
         let mut exits = Vec::new();
@@ -258,13 +267,13 @@ fn add_virtio_devices(
     id: &str,
     config: &VmConfig,
     host: &HostResources,
-    mmio: &Arc<Bus>,
+    root: &Mutex<PciRoot>,
     fd: &Arc<VmFd>,
     memory: &GuestMemoryMmap,
     events: &EventSink,
 ) -> Result<Vec<Arc<Mutex<VirtioPci>>>, BuildError> {
     let interrupts: Arc<KvmInterrupts> = Arc::new(KvmInterrupts::new(Arc::clone(fd)));
-    let mut root = PciRoot::new(mmio);
+    let mut root = root.lock().unwrap_or_else(PoisonError::into_inner);
     let mut virtio = Vec::new();
     for (index, (name, model)) in models(id, config, host, events)?.into_iter().enumerate() {
         let no_slot =
@@ -280,7 +289,6 @@ fn add_virtio_devices(
         root.insert(slot, Arc::clone(&function));
         virtio.push(function);
     }
-    mmio.insert(layout::ECAM, layout::ECAM_BYTES, shared(root))?;
     Ok(virtio)
 }
 

@@ -1,9 +1,10 @@
 //! PCI: the configuration space of a function (`config`), its MSI-X vectors (`msix`), and the buses they sit on,
-//! reached by ECAM (`root`). Interrupt pins, bridges and port-I/O configuration are left out: every device is an
+//! reached by ECAM (`root`) or by I/O ports (`ports`). Interrupt pins and bridges are left out: every device is an
 //! endpoint on a root bus and uses MSI-X.
 
 pub mod config;
 pub mod msix;
+pub mod ports;
 pub mod root;
 
 use std::io;

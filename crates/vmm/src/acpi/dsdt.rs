@@ -7,7 +7,7 @@ use acpi_tables::aml::{
     OpRegionSpace, Package, Path, ResourceTemplate, Scope, Store, ZERO,
 };
 use acpi_tables::sdt::Sdt;
-use devices::{power, rtc, serial};
+use devices::{pci, power, rtc, serial};
 
 use super::{OEM, OEM_TABLE, REVISION};
 use crate::layout;
@@ -40,6 +40,13 @@ pub fn build() -> Vec<u8> {
 fn root_bus(aml: &mut Vec<u8>, bus: u8) {
     let first = layout::PCI_WINDOW + u32::from(bus) * layout::PCI_WINDOW_BYTES_PER_BUS;
     let last = first + (layout::PCI_WINDOW_BYTES_PER_BUS - 1);
+    let numbers = AddressSpace::new_bus_number(u16::from(bus), u16::from(bus));
+    let memory = AddressSpace::new_memory(AddressSpaceCacheable::NotCacheable, true, first, last, None);
+    let ports = IO::new(pci::ports::PORT, pci::ports::PORT, 1, pci::ports::PORTS as u8);
+    let mut resources: Vec<&dyn Aml> = vec![&numbers, &memory];
+    if bus == 0 {
+        resources.push(&ports); // They reach every bus; the first is where guests expect them.
+    }
     Device::new(
         format!("PCI{bus}").as_str().into(),
         vec![
@@ -47,13 +54,7 @@ fn root_bus(aml: &mut Vec<u8>, bus: u8) {
             &Name::new("_UID".into(), &bus),
             &Name::new("_SEG".into(), &ZERO),
             &Name::new("_BBN".into(), &bus),
-            &Name::new(
-                "_CRS".into(),
-                &ResourceTemplate::new(vec![
-                    &AddressSpace::new_bus_number(u16::from(bus), u16::from(bus)),
-                    &AddressSpace::new_memory(AddressSpaceCacheable::NotCacheable, true, first, last, None),
-                ]),
-            ),
+            &Name::new("_CRS".into(), &ResourceTemplate::new(resources)),
         ],
     )
     .to_aml_bytes(aml);
