@@ -60,8 +60,9 @@ pub struct Arguments {
 /// What the host should be like, and for how long.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Options {
-    /// CPUs of the nested host
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    /// CPUs of the nested host. Two are faster, but now and then a kernel dies of it: QEMU runs them in threads that can
+    /// miss it when a kernel patches its own code
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub cpus: u32,
     /// Memory of the nested host in MiB [default: half of this machine's, at most 10240]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(512..))]
@@ -82,7 +83,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cpus: 2, memory: None, timeout: 3600, nested: false, stdin: false, shares: Vec::new() }
+        Self { cpus: 1, memory: None, timeout: 3600, nested: false, stdin: false, shares: Vec::new() }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::run::watched;
 
 /// Packages of which an older version does not do, with the oldest that does.
 const OLDEST: &[(&str, &str)] = &[
-    // 7.2 lets a nested kernel with two CPUs crash: TCG loses a race with the kernel's patching of itself.
+    // 7.2 lets a nested kernel with two CPUs crash within minutes; see host_vm::qemu for what became of that.
     ("qemu-system-x86", "1:10"),
     ("linux-image-amd64", "6.12"),
     ("linux-image-cloud-amd64", "6.12"),

@@ -87,7 +87,7 @@ fn node(filter: Option<&str>) -> anyhow::Result<()> {
         variable.push(path);
         command.push(variable);
     }
-    // One after the other: guests share two CPUs that are emulated themselves.
+    // One after the other: guests share a CPU that is emulated itself.
     let script = r#"filter=$1; shift
         for program; do "$program" --test-threads 1 $filter || failed=1; done
         exit ${failed:-0}"#;
