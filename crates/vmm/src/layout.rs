@@ -4,7 +4,7 @@
 //! ```text
 //! 0x0000_0000  boot structures (GDT, boot parameters, page tables), then the command line     ┐
 //! 0x0009_fc00  reserved, as the EBDA of a PC would be                                          │
-//! 0x000e_0000  ACPI tables; SMBIOS at 0x000f_0000, where Linux looks for it; the reset vector      │ low memory
+//! 0x000e_0000  ACPI tables; SMBIOS at 0x000f_0000, where Linux looks for it; the reset vector  │ low memory
 //! 0x0010_0000  kernel, initrd, the rest                                                        ┘ up to 3 GiB
 //! 0xc000_0000  BARs of the PCI devices, a window for each root bus
 //! 0xe000_0000  PCI configuration space (ECAM)
