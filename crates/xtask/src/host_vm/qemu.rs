@@ -2,12 +2,13 @@
 //! said over the sockets is `session`'s. Leaves nothing behind: the disk has no name, and QEMU dies with its parent.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -42,6 +43,8 @@ pub struct Qemu {
     pub agent: UnixStream,
     /// The console of the kernel, and what QEMU itself says.
     pub console: UnixStream,
+    /// QEMU's monitor, asked only when the host hangs.
+    monitor: UnixStream,
 }
 
 impl Qemu {
@@ -49,6 +52,7 @@ impl Qemu {
     pub fn start(image: &Image, machine: &Machine) -> anyhow::Result<Self> {
         let (agent, agent_inside) = UnixStream::pair().context("making a socket pair")?;
         let (console, console_inside) = UnixStream::pair().context("making a socket pair")?;
+        let (monitor, monitor_inside) = UnixStream::pair().context("making a socket pair")?;
         let said = console_inside.try_clone().context("duplicating a socket")?;
         let scratch = scratch_disk()?;
 
@@ -64,6 +68,8 @@ impl Qemu {
         qemu.args(["-append", &command_line(machine)?]);
         qemu.args(["-chardev", &format!("socket,id=console,fd={}", inherit(&console_inside)?)]);
         qemu.args(["-serial", "chardev:console"]);
+        qemu.args(["-chardev", &format!("socket,id=monitor,fd={}", inherit(&monitor_inside)?)]);
+        qemu.args(["-mon", "chardev=monitor,mode=readline"]);
         qemu.args(["-chardev", &format!("socket,id=agent,fd={}", inherit(&agent_inside)?)]);
         qemu.args(["-device", "virtio-serial-pci", "-device"]);
         qemu.arg(format!("virtserialport,chardev=agent,name={PORT}"));
@@ -94,8 +100,35 @@ impl Qemu {
         unsafe { qemu.pre_exec(die_with_parent) };
         let child = qemu.spawn().context("starting qemu-system-x86_64")?;
         // Here our copies of QEMU's ends are dropped, so that its end is the end of the streams.
-        Ok(Self { child, agent, console })
+        Ok(Self { child, agent, console, monitor })
     }
+
+    /// Where the CPUs are, in QEMU's words. For a host that hangs: twice, to see whether they move.
+    pub fn state(&mut self) -> String {
+        let questions = "info status\ninfo registers -a\ninfo registers -a\ninfo lapic\n";
+        if let Err(error) = self.monitor.write_all(questions.as_bytes()) {
+            return format!("QEMU cannot be asked for its state: {error}\n");
+        }
+        // It ends with a prompt, not with an end of file: read until it is silent.
+        let _ = self.monitor.set_read_timeout(Some(Duration::from_secs(3)));
+        let (mut answer, mut piece) = (Vec::new(), [0; 4096]);
+        while let Ok(count @ 1..) = self.monitor.read(&mut piece) {
+            answer.extend(&piece[..count]);
+        }
+        if answer.is_empty() { "QEMU itself does not answer\n".to_owned() } else { printable(&answer) }
+    }
+}
+
+/// The lines without prompts and without registers that nobody wants to see: those of floats and vectors.
+fn printable(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let uninteresting = |line: &str| {
+        line.contains("(qemu)")
+            || ["FCW=", "FPR", "MXCSR=", "Opmask", "XMM", "YMM", "ZMM"]
+                .iter()
+                .any(|name| line.starts_with(name))
+    };
+    text.lines().map(|line| line.trim_end().to_owned() + "\n").filter(|line| !uninteresting(line)).collect()
 }
 
 impl Drop for Qemu {

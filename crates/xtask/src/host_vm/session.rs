@@ -155,6 +155,7 @@ impl Session {
             _ if Instant::now() >= deadline => Some(End::TimedOut),
             _ if self.output.is_empty() && self.progress.elapsed() >= self.limit() => {
                 let seconds = self.limit().as_secs();
+                self.console.extend(qemu.state().into_bytes());
                 let what = if self.started { "hangs: it said nothing" } else { "did not come up" };
                 Some(End::Lost(self.panic_text().unwrap_or(format!("{what} for {seconds} s"))))
             }
