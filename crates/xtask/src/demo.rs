@@ -72,7 +72,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     command.push("demo-story".into());
     command.extend([vmm, debian, seed].map(OsString::from));
     command.extend([arguments.vcpus.to_string(), arguments.memory_mib.to_string()].map(OsString::from));
-    Ok(ExitCode::from(host_vm::execute(&host_vm::Options::default(), &command)?))
+    Ok(ExitCode::from(host_vm::execute_repeatable(&host_vm::Options::default(), &command)?))
 }
 
 /// Boots, shows, powers off.

@@ -12,6 +12,7 @@ mod qemu;
 mod session;
 
 use std::ffi::OsString;
+use std::fmt;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -35,7 +36,7 @@ const HOST_FAILED: u8 = 125;
 const SCRATCH: &str = "/scratch";
 
 /// How much of a lost host's console is shown.
-const TAIL_LINES: usize = 40;
+const TAIL_LINES: usize = 100;
 
 /// Runs a command as root on a KVM host: here if this machine's KVM runs Linux, else in a nested host.
 ///
@@ -124,9 +125,35 @@ pub fn execute(options: &Options, command: &[OsString]) -> anyhow::Result<u8> {
             128 + signal as u8
         }
         End::OutputClosed => 128 + Signal::SIGPIPE as u8,
-        End::Lost(why) => bail!("the nested host {why}"),
+        End::Lost(why) => return Err(HostLost { why }.into()),
     })
 }
+
+/// As `execute`, for a command that can be repeated: if the nested host is lost under it, it is run on another, once.
+pub fn execute_repeatable(options: &Options, command: &[OsString]) -> anyhow::Result<u8> {
+    match execute(options, command) {
+        Err(error) if error.is::<HostLost>() => {
+            // What loses it is nearly always the emulator; a guest of ours that did would do so again.
+            eprintln!("host-vm: {error}: doing it once more, on a new one");
+            execute(options, command)
+        }
+        result => result,
+    }
+}
+
+/// The nested host crashed or hung; its console was shown.
+#[derive(Debug)]
+pub struct HostLost {
+    why: String,
+}
+
+impl fmt::Display for HostLost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the nested host {}", self.why)
+    }
+}
+
+impl std::error::Error for HostLost {}
 
 fn run_here(command: &[OsString], options: &Options, out: &Path, deadline: Instant) -> anyhow::Result<End> {
     if !nix::unistd::geteuid().is_root() {
