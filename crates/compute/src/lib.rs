@@ -1,0 +1,10 @@
+//! The cloud-neutral core. Dialects will translate requests into calls on it, and the daemon gives it the outside world.
+//!
+//! It knows no cloud's words for things, makes no system call and reads no clock: time is an argument.
+
+#![forbid(unsafe_code)]
+
+pub mod access;
+pub mod charge;
+pub mod id;
+pub mod lifecycle;
