@@ -8,3 +8,4 @@ pub mod access;
 pub mod charge;
 pub mod id;
 pub mod lifecycle;
+pub mod store;

@@ -1,0 +1,5 @@
+//! The parts of bothyd that stand between the core and the host. What they do for the core is said by its traits.
+
+#![forbid(unsafe_code)]
+
+pub mod records;
