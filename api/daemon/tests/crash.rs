@@ -1,5 +1,10 @@
 //! What the record store acknowledged is there after its process was killed at any moment, and after its disk was full.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "all of it is a test, which clippy cannot see without the usual harness"
+)]
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! The record store does what `compute::store` asks of one: against a model, by many at once, watched, and opened again.
 
+#![allow(clippy::unwrap_used)] // A test's helpers may fail like the test itself.
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
