@@ -188,12 +188,13 @@ impl Machine {
         self.shared.metrics.set(vm.metrics());
         let (boots, vcpus) = (self.boots, vm.vcpu_tids());
         *self.shared.built.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        vm.run();
-        self.running = Some(Running { vm, host });
+        // Before the guest runs: who hears from a boot may ask about it.
         self.change(VmState::Running, EventKind::Booted, |info| {
             info.boots = boots;
             info.pids.vcpus = vcpus;
         });
+        vm.run();
+        self.running = Some(Running { vm, host });
         Ok(())
     }
 
