@@ -4,7 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
@@ -24,6 +24,13 @@ use super::qemu::share_tag;
 
 /// Longest time without a word to the outside.
 const HEARTBEAT: Duration = Duration::from_secs(1);
+
+nix::ioctl_none!(
+    /// Has the clock interrupt once a second (`RTC_UIE_ON`, rtc(4)).
+    interrupt_each_second,
+    b'p',
+    0x03
+);
 
 /// Runs the agent. Whatever goes wrong goes to the console, which the outside shows.
 pub fn run() -> ExitCode {
@@ -51,6 +58,7 @@ fn serve() -> anyhow::Result<()> {
         receive(&mut port, &mut received)?;
     };
     prepare(&job)?;
+    let _clock = wake_each_second()?;
     Frame::Started.write(&mut port)?;
     let status = match spawn(&job) {
         Ok(command) => Running {
@@ -92,6 +100,18 @@ fn prepare(job: &Job) -> anyhow::Result<()> {
             .with_context(|| format!("mounting the share {}", folder.display()))?;
     }
     std::env::set_current_dir(&job.folder).with_context(|| format!("changing to {}", job.folder.display()))
+}
+
+/// Has an interrupt come from outside the CPU each second, for as long as what it gives is open. QEMU's emulation of
+/// SVM changes the CPU's pending interrupts without a lock at each entry to and exit from a guest. An interrupt that
+/// comes just then stays in the APIC unseen, and when it was the timer's, nothing would ever interrupt that guest again:
+/// the host hangs until the next interrupt.
+fn wake_each_second() -> anyhow::Result<File> {
+    let path = "/dev/rtc0";
+    let clock = File::open(path).with_context(|| format!("opening {path}"))?;
+    // SAFETY: this request takes no argument, and the descriptor is open.
+    unsafe { interrupt_each_second(clock.as_raw_fd()) }.with_context(|| format!("starting {path}"))?;
+    Ok(clock)
 }
 
 /// Opens the port by its name; its number depends on the order of devices.

@@ -60,7 +60,7 @@ impl Qemu {
         qemu.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
         // A thread for each CPU, as one for all is far slower. But when one CPU translates code just as another patches
         // it, the old code stays, and a kernel of host or guest dies of it: hence one CPU unless more are asked for.
-        qemu.args(["-machine", "q35,usb=off,vmport=off", "-accel", "tcg,thread=multi"]);
+        qemu.args(["-machine", "q35,usb=off,vmport=off,hpet=off", "-accel", "tcg,thread=multi"]);
         // All that TCG can do, nested paging too. Five-level paging would only make it slower.
         qemu.args(["-cpu", "max,-la57", "-smp", &machine.cpus.to_string()]);
         qemu.args(["-m", &machine.memory_mib.to_string()]);
