@@ -2,4 +2,5 @@
 
 #![forbid(unsafe_code)]
 
+pub mod host_key;
 pub mod records;

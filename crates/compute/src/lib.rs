@@ -1,6 +1,6 @@
 //! The cloud-neutral core. Dialects will translate requests into calls on it, and the daemon gives it the outside world.
 //!
-//! It knows no cloud's words for things, makes no system call and reads no clock: time is an argument.
+//! It knows no cloud's words for things, asks the host for nothing but chance, and reads no clock: time is an argument.
 
 #![forbid(unsafe_code)]
 
@@ -8,4 +8,5 @@ pub mod access;
 pub mod charge;
 pub mod id;
 pub mod lifecycle;
+pub mod secrets;
 pub mod store;
