@@ -1,4 +1,5 @@
-//! Policies that every account has: the clouds' own, which users attach by name without making them.
+//! Policies that every account has: the clouds' own, which users attach by name without making them. Dialects look here
+//! before they look among the account's own; nothing of these is stored.
 
 use super::PermissionPolicy;
 

@@ -1,9 +1,10 @@
 //! Conditions of a statement: `"Condition": {"IpAddress": {"acs:SourceIp": ["10.0.0.0/8"]}}`. The operators are those that
-//! AWS and Alibaba share; one that is not known is refused when the document is read.
+//! AWS and Alibaba share; one that is not known is refused when the document is read. Which keys there are is the dialect's
+//! business: one that nothing is known of is an absent one.
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use jiff::Timestamp;
 
 use super::Context;
@@ -105,8 +106,11 @@ fn number(text: &str) -> Option<f64> {
     text.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
-/// A time as ISO 8601 has it, a day, or seconds since 1970.
+/// A time as ISO 8601 has it, a day, or seconds since 1970. Four digits alone are none: ISO takes them for a year.
 fn time(text: &str) -> Option<Timestamp> {
+    if text.len() == 4 {
+        return None;
+    }
     let day = || text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok();
     let seconds = || text.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
     text.parse().ok().or_else(seconds).or_else(|| day().map(|day| day.timestamp()))
@@ -116,14 +120,21 @@ fn bool_value(text: &str) -> Option<bool> {
     text.to_ascii_lowercase().parse().ok()
 }
 
-/// A network, or a single address.
+/// A network, or a single address. IPv4 written as IPv6 is IPv4, as it is in the addresses compared with it.
 fn network(text: &str) -> Option<IpNet> {
-    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+    let network = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))?;
+    let IpNet::V6(wide) = network else { return Some(network) };
+    let mapped = || Ipv4Net::new(wide.addr().to_ipv4_mapped()?, wide.prefix_len().checked_sub(96)?).ok();
+    Some(mapped().map_or(network, IpNet::V4))
 }
 
 impl Condition {
     /// Reads an operator with its key and the values to compare with. The error says what is wrong.
     pub fn new(operator: &str, key: &str, values: &[String]) -> Result<Self, String> {
+        if !key.split_once(':').is_some_and(|(service, name)| !service.is_empty() && !name.is_empty()) {
+            // Nothing is ever known of it, and then a negated test holds.
+            return Err(format!("{key:?} is no key: expected service:Name"));
+        }
         let (which, rest) = match operator.split_once(':') {
             None => (Which::Unsaid, operator),
             Some(("ForAnyValue", rest)) => (Which::Any, rest),
@@ -183,7 +194,8 @@ impl Test {
             }
             Self::Bool(bools) => bool_value(value).is_some_and(|value| bools.contains(&value)),
             Self::Address(networks) => {
-                let address = value.parse::<IpAddr>();
+                // A socket for both families sees IPv4 callers as `::ffff:10.0.0.1`.
+                let address = value.parse().map(|address: IpAddr| address.to_canonical());
                 address.is_ok_and(|address| networks.iter().any(|network| network.contains(&address)))
             }
             Self::Null(_) => false, // asked before the values are
@@ -211,6 +223,7 @@ mod tests {
             ("StringEquals", &["a"], "A", false),
             ("StringNotEquals", &["a", "b"], "b", false),
             ("StringEqualsIgnoreCase", &["a"], "A", true),
+            ("StringEqualsIgnoreCase", &["école"], "ÉCOLE", true),
             ("StringNotEqualsIgnoreCase", &["a"], "A", false),
             ("StringLike", &["i-*"], "i-1", true),
             ("StringNotLike", &["i-*"], "i-1", false),
@@ -223,13 +236,19 @@ mod tests {
             ("DateEquals", &["2026-11-23"], "2026-11-23T00:00:00Z", true),
             ("DateNotEquals", &["2026-11-23"], "2026-11-24", true),
             ("DateLessThan", &["2026-11-23T10:00:00+08:00"], "2026-11-23T01:59:59Z", true),
-            ("DateLessThanEquals", &["1000"], "1970-01-01T00:16:40Z", true),
+            ("DateLessThanEquals", &["10000"], "1970-01-01T02:46:40Z", true),
             ("DateGreaterThan", &["2026-11-23"], "2026-11-23T00:00:00Z", false),
             ("DateGreaterThanEquals", &["2026-11-23"], "2026-11-23T00:00:00Z", true),
             ("Bool", &["true"], "True", true),
             ("IpAddress", &["10.0.0.0/8", "::1"], "10.255.0.1", true),
             ("IpAddress", &["10.0.0.0/8"], "11.0.0.1", false),
             ("NotIpAddress", &["10.0.0.0/8"], "11.0.0.1", true),
+            ("IpAddress", &["10.0.0.0/8"], "::ffff:10.0.0.1", true),
+            ("NotIpAddress", &["10.0.0.0/8"], "::ffff:10.0.0.1", false),
+            ("IpAddress", &["::ffff:10.0.0.0/104"], "::ffff:10.0.0.1", true),
+            ("IpAddress", &["::ffff:10.0.0.0/104"], "11.0.0.1", false),
+            ("IpAddress", &["::ffff:10.0.0.1"], "10.0.0.1", true),
+            ("IpAddress", &["::/0"], "10.0.0.1", false),
             ("Null", &["true"], "x", false),
             ("Null", &["false"], "x", true),
         ];
@@ -269,11 +288,15 @@ mod tests {
             ("NumericEquals", "three"),
             ("NumericEquals", "NaN"),
             ("DateEquals", "yesterday"),
+            ("DateEquals", "2026"),
             ("Bool", "yes"),
             ("IpAddress", "10.0.0.0/33"),
         ];
         for (operator, value) in cases {
-            assert!(Condition::new(operator, "k", &[value.to_owned()]).is_err(), "{operator} {value}");
+            assert!(Condition::new(operator, "acs:k", &[value.to_owned()]).is_err(), "{operator} {value}");
+        }
+        for key in ["", "SourceIp", ":SourceIp", "acs:"] {
+            assert!(Condition::new("NotIpAddress", key, &["::1".to_owned()]).is_err(), "{key}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Policy documents: JSON text as RAM, IAM and Huawei's IAM have it. A document is refused unless every word of it is
 //! understood, so that none means something else than its author thinks. Its text is kept as it came, since the clouds show
-//! it so.
+//! it so. Dialects read documents here when users send them; what one leads to is decided in `access`.
 
 use std::str::FromStr;
 
@@ -9,22 +9,24 @@ use serde::{Deserialize, Serialize};
 use super::Request;
 use super::condition::Condition;
 use super::json::Json;
+use super::members::{Members, values};
 use super::pattern;
 
-/// Most bytes of a document, as RAM and IAM have it.
-pub const MAX_DOCUMENT_BYTES: usize = 6144;
+/// Most characters of a document, as RAM and IAM have it.
+pub const MAX_DOCUMENT_CHARS: usize = 6144;
 
 /// Versions of the language: RAM's, IAM's two, Huawei's.
-const VERSIONS: [&str; 4] = ["1", "2012-10-17", "2008-10-17", "1.1"];
+const VERSIONS: [&str; 4] = ["1", "2012-10-17", "2008-10-17", HUAWEI];
+const HUAWEI: &str = "1.1";
 
 /// Why a text is no policy document.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DocumentError {
     /// It is too long.
-    #[error("the policy document has {bytes} bytes, and may have {MAX_DOCUMENT_BYTES}")]
+    #[error("the policy document has {chars} characters, and may have {MAX_DOCUMENT_CHARS}")]
     TooLong {
         /// How long it is.
-        bytes: usize,
+        chars: usize,
     },
     /// It is no JSON, or has a name twice in an object.
     #[error("the policy document is not valid JSON: {why}")]
@@ -105,8 +107,10 @@ impl FromStr for PermissionPolicy {
     type Err = DocumentError;
 
     fn from_str(text: &str) -> Result<Self, DocumentError> {
-        let read = |members: &mut Members| {
-            let resources = members.one_of("Resource", "NotResource")?;
+        let read = |members: &mut Members, version: &str| {
+            let is_right = |name: &str| is_resource(name, version);
+            let expected = "*, acs:service:region:account:rest or an ARN";
+            let resources = members.one_of("Resource", "NotResource", is_right, expected)?;
             statement(members, resources)
         };
         Ok(Self { text: text.to_owned(), statements: statements(text, read)? })
@@ -127,13 +131,14 @@ impl From<PermissionPolicy> for String {
     }
 }
 
-/// Reads a document's statements, each by `read`.
+/// Reads a document's statements, each by `read`, which is told the document's version.
 pub fn statements<T>(
     text: &str,
-    read: impl Fn(&mut Members) -> Result<T, DocumentError>,
+    read: impl Fn(&mut Members, &str) -> Result<T, DocumentError>,
 ) -> Result<Vec<T>, DocumentError> {
-    if text.len() > MAX_DOCUMENT_BYTES {
-        return Err(DocumentError::TooLong { bytes: text.len() });
+    let chars = text.chars().count();
+    if chars > MAX_DOCUMENT_CHARS {
+        return Err(DocumentError::TooLong { chars });
     }
     let json =
         serde_json::from_str(text).map_err(|error| DocumentError::NoJson { why: error.to_string() })?;
@@ -153,7 +158,7 @@ pub fn statements<T>(
     let mut statements = Vec::new();
     for (index, json) in list.into_iter().enumerate() {
         let mut members = Members::new(json, &format!("statement {}", index + 1))?;
-        statements.push(read(&mut members)?);
+        statements.push(read(&mut members, &version)?);
         members.end()?;
     }
     Ok(statements)
@@ -167,110 +172,52 @@ pub fn statement(members: &mut Members, resources: Patterns) -> Result<Statement
         Some("Deny") => Effect::Deny,
         Some(_) | None => return Err(members.wrong("Effect", "is neither Allow nor Deny")),
     };
-    let actions = members.one_of("Action", "NotAction")?;
-    let (Patterns::Any(patterns) | Patterns::None(patterns)) = &actions;
-    if let Some(bad) = patterns.iter().find(|pattern| *pattern != "*" && !pattern.contains(':')) {
-        return Err(
-            members.wrong("Action", &format!("{bad:?} is no action: expected service:Operation or *"))
-        );
-    }
-    let mut conditions = Vec::new();
-    if let Some(json) = members.take("Condition") {
-        let place = members.place("Condition");
-        for (operator, json) in Members::new(json, &place)?.all() {
-            for (key, json) in Members::new(json, &place)?.all() {
-                let wrong = |why| DocumentError::Wrong { place: place.clone(), why };
-                let values =
-                    texts(json).ok_or_else(|| wrong(format!("has no list of values for {key:?}")))?;
-                let condition = Condition::new(&operator, &key, &values);
-                conditions.push(condition.map_err(|why| wrong(format!("is not understood: {why}")))?);
-            }
-        }
-    }
+    let actions = members.one_of("Action", "NotAction", is_action, "service:Operation or *")?;
+    let conditions = conditions(members)?;
     Ok(Statement { effect, actions, resources, conditions })
 }
 
-/// A value or a list of values, as texts; none is no list.
-pub fn texts(json: Json) -> Option<Vec<String>> {
-    let one = |json| match json {
-        // A variable would have to be filled in; taken by the letter it would mean something else.
-        Json::Text(text) if text.contains("${") => None,
-        Json::Text(text) | Json::Number(text) => Some(text),
-        Json::Bool(value) => Some(value.to_string()),
-        Json::Null | Json::List(_) | Json::Object(_) => None,
-    };
-    match json {
-        Json::List(list) => list.into_iter().map(one).collect::<Option<Vec<_>>>(),
-        json => one(json).map(|text| vec![text]),
+fn conditions(members: &mut Members) -> Result<Vec<Condition>, DocumentError> {
+    let Some(json) = members.take("Condition") else { return Ok(Vec::new()) };
+    let place = members.place("Condition");
+    let wrong = |why| DocumentError::Wrong { place: place.clone(), why };
+    let mut conditions = Vec::new();
+    for (operator, json) in Members::new(json, &place)?.rest() {
+        let keys = Members::new(json, &format!("{place} {operator}"))?.rest();
+        if keys.is_empty() {
+            // Without a key nothing would be asked, and the statement would always apply.
+            return Err(wrong(format!("has {operator} without a key")));
+        }
+        for (key, json) in keys {
+            let values = values(json).map_err(|why| wrong(format!("has {operator} {key:?}, which {why}")))?;
+            let condition = Condition::new(&operator, &key, &values);
+            conditions.push(condition.map_err(|why| wrong(format!("is not understood: {why}")))?);
+        }
     }
-    .filter(|texts| !texts.is_empty())
+    Ok(conditions)
 }
 
-/// The members of an object, taken one by one; what is left in the end was not understood.
-pub struct Members {
-    members: Vec<(String, Json)>,
-    within: String,
+/// Whether a pattern can be meant for actions. Huawei's have a colon more: `ecs:cloudServers:create`.
+fn is_action(pattern: &str) -> bool {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"*?:-_.".contains(&byte);
+    match pattern.split_once(':') {
+        None => pattern == "*",
+        Some((service, operation)) => {
+            !service.is_empty() && !operation.is_empty() && pattern.bytes().all(is_word)
+        }
+    }
 }
 
-impl Members {
-    fn new(json: Json, within: &str) -> Result<Self, DocumentError> {
-        let within = within.to_owned();
-        match json {
-            Json::Object(members) => Ok(Self { members, within }),
-            Json::Null | Json::Bool(_) | Json::Number(_) | Json::Text(_) | Json::List(_) => {
-                let place = if within.is_empty() { "top".to_owned() } else { within };
-                Err(DocumentError::Wrong { place, why: "is not an object".to_owned() })
-            }
-        }
-    }
-
-    /// Takes a member, if it is there.
-    pub fn take(&mut self, name: &str) -> Option<Json> {
-        let index = self.members.iter().position(|(known, _)| known == name)?;
-        Some(self.members.remove(index).1)
-    }
-
-    fn text(&mut self, name: &str) -> Result<Option<String>, DocumentError> {
-        match self.take(name) {
-            None => Ok(None),
-            Some(Json::Text(text)) => Ok(Some(text)),
-            Some(_) => Err(self.wrong(name, "is not a text")),
-        }
-    }
-
-    /// Takes patterns from whichever of two members is there.
-    pub fn one_of(&mut self, name: &str, not_name: &str) -> Result<Patterns, DocumentError> {
-        let (yes, no) = (self.take(name), self.take(not_name));
-        let (json, make): (_, fn(_) -> _) = match (yes, no) {
-            (Some(json), None) => (json, Patterns::Any),
-            (None, Some(json)) => (json, Patterns::None),
-            (None, None) => return Err(self.wrong(name, "is missing")),
-            (Some(_), Some(_)) => return Err(self.wrong(name, &format!("and {not_name} exclude each other"))),
-        };
-        let patterns = texts(json)
-            .ok_or_else(|| self.wrong(name, "is not a text or a list of texts without variables"))?;
-        Ok(make(patterns))
-    }
-
-    fn all(self) -> Vec<(String, Json)> {
-        self.members
-    }
-
-    fn end(&self) -> Result<(), DocumentError> {
-        match self.members.first() {
-            None => Ok(()),
-            Some((name, _)) => Err(self.wrong(name, "is not known here")),
-        }
-    }
-
-    fn place(&self, name: &str) -> String {
-        let within = &self.within;
-        if within.is_empty() { name.to_owned() } else { format!("{within}, {name},") }
-    }
-
-    /// The error that something is wrong with a member.
-    pub fn wrong(&self, name: &str, why: &str) -> DocumentError {
-        DocumentError::Wrong { place: self.place(name), why: why.to_owned() }
+/// Whether a pattern can be meant for resources: it has all parts of a name, or a `*` for the last of them. One that has not
+/// would match nothing, and what it should deny would go unnoticed.
+fn is_resource(pattern: &str, version: &str) -> bool {
+    let parts = pattern.split(':').count();
+    let rest_is_open = pattern.ends_with('*');
+    match pattern.split_once(':') {
+        None => pattern == "*",
+        Some(("acs", _)) => parts >= 5 || rest_is_open,
+        Some(("arn", _)) => parts >= 6 || rest_is_open,
+        Some(_) => version == HUAWEI && parts >= 5,
     }
 }
 
@@ -300,8 +247,14 @@ mod tests {
             (r#"{"Effect": "allow", "Action": "*", "Resource": "*"}"#, "statement 1, Effect, is neither"),
             (r#"{"Effect": "Allow", "Resource": "*"}"#, "statement 1, Action, is missing"),
             (r#"{"Effect": "Allow", "Action": "*"}"#, "statement 1, Resource, is missing"),
-            (r#"{"Effect": "Allow", "Action": [], "Resource": "*"}"#, "Action, is not a text or a list"),
-            (r#"{"Effect": "Allow", "Action": "Start", "Resource": "*"}"#, "\"Start\" is no action"),
+            (r#"{"Effect": "Allow", "Action": [], "Resource": "*"}"#, "Action, is an empty list"),
+            (r#"{"Effect": "Allow", "Action": "Start", "Resource": "*"}"#, "Action, has \"Start\": expected"),
+            (r#"{"Effect": "Deny", "NotAction": "x", "Resource": "*"}"#, "NotAction, has \"x\": expected"),
+            (
+                r#"{"Effect": "Deny", "Action": "*", "NotResource": "i-1"}"#,
+                "NotResource, has \"i-1\": expected",
+            ),
+            (r#"{"Effect": "Allow", "Action": "*", "Resource": true}"#, "Resource, is not a text"),
             (
                 r#"{"Effect": "Allow", "Action": "*", "NotAction": "*", "Resource": "*"}"#,
                 "exclude each other",
@@ -314,15 +267,23 @@ mod tests {
                 r#"{"Effect": "Allow", "Action": "*", "Resource": "*", "resource": "*"}"#,
                 "resource, is not known",
             ),
-            (r#"{"Effect": "Allow", "Action": "*", "Resource": "${x}"}"#, "without variables"),
+            (r#"{"Effect": "Allow", "Action": "*", "Resource": "${x}"}"#, "has a variable"),
             (r#"{"Effect": "Allow", "Effect": "Deny"}"#, "\"Effect\" is there twice"),
             (
-                r#"{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"Is": {"k": "v"}}}"#,
+                r#"{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"Is": {"a:k": "v"}}}"#,
                 "no operator \"Is\"",
             ),
             (
-                r#"{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"Bool": {"k": []}}}"#,
-                "no list of values",
+                r#"{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"Bool": {"a:k": []}}}"#,
+                "has Bool \"a:k\", which is an empty list",
+            ),
+            (
+                r#"{"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {"StringEquals": {}}}"#,
+                "StringEquals without a key",
+            ),
+            (
+                r#"{"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {"Bool": true}}"#,
+                "Condition, Bool is not an object",
             ),
             (
                 r#"{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": []}"#,
@@ -351,22 +312,51 @@ mod tests {
             let error = text.parse::<PermissionPolicy>().unwrap_err().to_string();
             assert!(error.contains(expected), "{text}: {error}");
         }
-        let long = " ".repeat(MAX_DOCUMENT_BYTES + 1);
-        assert_eq!(long.parse::<PermissionPolicy>(), Err(DocumentError::TooLong { bytes: 6145 }));
+        let long = "雲".repeat(MAX_DOCUMENT_CHARS + 1);
+        assert_eq!(long.parse::<PermissionPolicy>(), Err(DocumentError::TooLong { chars: 6145 }));
+    }
+
+    #[test]
+    fn patterns_that_could_match_nothing_are_refused() {
+        for pattern in ["*", "*:*", "ecs:*", "ecs:Start?nstance", "log:Get-It", "ecs:cloudServers:create"] {
+            assert!(is_action(pattern), "{pattern}");
+        }
+        for pattern in ["", "ecs", "ecs*", ":", "ecs:", ":Start", "ecs:Start Instance", "ecs:Étoile"] {
+            assert!(!is_action(pattern), "{pattern}");
+        }
+        let resources = [
+            "*",
+            "acs:*",
+            "acs:ecs:*:1:instance/i-1",
+            "acs:ram::1:role/x",
+            "arn:aws:s3:::bucket/*",
+            "arn:aws:iam::1:role/x",
+            "arn:aws:sqs:*",
+        ];
+        for pattern in resources {
+            assert!(is_resource(pattern, "1") && is_resource(pattern, HUAWEI), "{pattern}");
+        }
+        let refused =
+            ["", "i-1", "i-*", "**", "acs:ecs", "acs:ecs:cn:1", "arn:aws:sqs", "arn:aws:iam:1:role/x"];
+        for pattern in refused {
+            assert!(!is_resource(pattern, "1") && !is_resource(pattern, HUAWEI), "{pattern}");
+        }
+        assert!(is_resource("OBS:*:*:bucket:x", HUAWEI));
+        assert!(!is_resource("OBS:*:*:bucket:x", "1"), "neither RAM nor IAM has such names");
     }
 
     #[test]
     fn not_action_and_not_resource_are_all_others() {
         let text = r#"{"Version": "2012-10-17", "Statement": {"Sid": "s", "Effect": "Allow",
-            "NotAction": "ram:*", "NotResource": ["*/i-1", "*/i-2"]}}"#;
+            "NotAction": "ram:*", "NotResource": ["acs:ecs:*:*:instance/i-1", "acs:ecs:*:*:instance/i-2"]}}"#;
         let policy: PermissionPolicy = text.parse().unwrap();
         let context = super::super::Context::default();
         let applies = |action, resource| {
             policy.statements()[0].applies(&Request { action, resource, context: &context })
         };
-        assert!(applies("ecs:StopInstance", "instance/i-3"));
-        assert!(!applies("ecs:StopInstance", "instance/i-2"));
-        assert!(!applies("RAM:createRole", "role/x"));
+        assert!(applies("ecs:StopInstance", "acs:ecs:cn:1:instance/i-3"));
+        assert!(!applies("ecs:StopInstance", "acs:ecs:cn:1:instance/i-2"));
+        assert!(!applies("RAM:createRole", "acs:ram::1:role/x"));
     }
 
     fn jsons() -> impl Strategy<Value = serde_json::Value> {
@@ -387,6 +377,9 @@ mod tests {
             "true",
             "Principal",
             "Service",
+            "RAM",
+            "acs:ram::1:root",
+            "ecs:Key",
         ]);
         let leaf = prop_oneof![
             word.clone().prop_map(|word| serde_json::json!(word)),
@@ -406,7 +399,10 @@ mod tests {
         fn nothing_makes_it_panic(json in jsons(), bytes in prop::collection::vec(any::<u8>(), 0..64)) {
             let _ = json.to_string().parse::<PermissionPolicy>();
             let _ = json.to_string().parse::<super::super::TrustPolicy>();
-            let _ = String::from_utf8_lossy(&bytes).parse::<PermissionPolicy>();
+            let text = String::from_utf8_lossy(&bytes);
+            let _ = text.parse::<PermissionPolicy>();
+            let _ = text.parse::<super::super::TrustPolicy>();
+            let _ = serde_json::from_slice::<PermissionPolicy>(&bytes);
         }
     }
 }

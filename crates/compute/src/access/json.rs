@@ -1,5 +1,6 @@
 //! JSON whose objects keep their order and have no name twice. Usual readers take the last of two, and what a policy means
-//! must not depend on who reads it.
+//! must not depend on who reads it. Only for policy documents, which are short: names are compared each with each. How deep
+//! it may nest, `serde_json` limits.
 
 use std::fmt;
 

@@ -7,11 +7,12 @@ mod builtin;
 mod condition;
 mod document;
 mod json;
+mod members;
 mod pattern;
 mod trust;
 
 pub use builtin::{BUILT_IN, BuiltIn, built_in};
-pub use document::{DocumentError, MAX_DOCUMENT_BYTES, PermissionPolicy};
+pub use document::{DocumentError, MAX_DOCUMENT_CHARS, PermissionPolicy};
 pub use trust::{Party, TrustPolicy};
 
 use document::{Effect, Statement};
@@ -89,37 +90,72 @@ pub enum Principal {
     },
 }
 
-/// What is decided, and by what.
+impl Caller {
+    /// The caller as trust policies know it.
+    pub fn party(&self) -> Party {
+        let account = self.account.clone();
+        match &self.principal {
+            Principal::Root => Party::Account(account),
+            Principal::User { name } => Party::User { account, name: name.clone() },
+            Principal::Role { name, .. } => Party::Role { account, name: name.clone() },
+        }
+    }
+}
+
+/// What is decided, and by what, so that an error or an audit can say it. Statements are counted from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
+    /// The account itself asks, and needs no policy.
+    AllowedAsRoot,
     /// A policy allows it and none denies it.
-    Allowed,
-    /// A policy denies it.
-    Denied {
-        /// The policy.
+    AllowedBy {
+        /// The first policy that does.
         policy: String,
-        /// Which of its statements, from 1.
+        /// The first of its statements that does.
+        statement: usize,
+    },
+    /// A policy denies it.
+    DeniedBy {
+        /// The first policy that does.
+        policy: String,
+        /// The first of its statements that does.
+        statement: usize,
+    },
+    /// The caller's policies allow it, and what its session was narrowed to denies it.
+    DeniedBySession {
+        /// The first statement of the session's policy that does.
         statement: usize,
     },
     /// No policy allows it.
     NotAllowed,
-    /// The caller's policies allow it, and the session was narrowed to something else.
+    /// The caller's policies allow it, and its session was narrowed to something else.
     NotInSession,
+}
+
+impl Decision {
+    /// Whether it may be done.
+    pub fn is_allowed(&self) -> bool {
+        match self {
+            Self::AllowedAsRoot | Self::AllowedBy { .. } => true,
+            Self::DeniedBy { .. } | Self::DeniedBySession { .. } | Self::NotAllowed | Self::NotInSession => {
+                false
+            }
+        }
+    }
 }
 
 /// Decides whether the caller may do this with a resource of its own account. That the resource is of that account is
 /// decided before, by where it was looked for.
 pub fn authorize(caller: &Caller, request: &Request<'_>) -> Decision {
     let decision = match caller.principal {
-        Principal::Root => Decision::Allowed,
+        Principal::Root => Decision::AllowedAsRoot,
         Principal::User { .. } | Principal::Role { .. } => decide(&caller.policies, request),
     };
-    match (&caller.session, decision) {
-        (Some(session), Decision::Allowed) => match verdict(session.statements(), request) {
-            Some((Effect::Allow, _)) => Decision::Allowed,
-            Some((Effect::Deny, _)) | None => Decision::NotInSession,
-        },
-        (_, decision) => decision,
+    let Some(session) = caller.session.as_ref().filter(|_| decision.is_allowed()) else { return decision };
+    match verdict(session.statements(), request) {
+        Some((Effect::Allow, _)) => decision,
+        Some((Effect::Deny, statement)) => Decision::DeniedBySession { statement },
+        None => Decision::NotInSession,
     }
 }
 
@@ -128,24 +164,24 @@ pub fn decide(policies: &[NamedPolicy], request: &Request<'_>) -> Decision {
     let mut decision = Decision::NotAllowed;
     for NamedPolicy { name, policy } in policies {
         match verdict(policy.statements(), request) {
-            Some((Effect::Deny, statement)) => {
-                return Decision::Denied { policy: name.clone(), statement: statement + 1 };
+            Some((Effect::Deny, statement)) => return Decision::DeniedBy { policy: name.clone(), statement },
+            Some((Effect::Allow, statement)) if !decision.is_allowed() => {
+                decision = Decision::AllowedBy { policy: name.clone(), statement };
             }
-            Some((Effect::Allow, _)) => decision = Decision::Allowed,
-            None => {}
+            Some((Effect::Allow, _)) | None => {}
         }
     }
     decision
 }
 
-/// What the statements say: the first that denies, else one that allows.
+/// What the statements say: the first that denies, else the first that allows. They are counted from 1.
 fn verdict(statements: &[Statement], request: &Request<'_>) -> Option<(Effect, usize)> {
     let mut allowed = None;
-    for (index, statement) in statements.iter().enumerate() {
+    for (statement, number) in statements.iter().zip(1..) {
         if statement.applies(request) {
             match statement.effect {
-                Effect::Deny => return Some((Effect::Deny, index)),
-                Effect::Allow => allowed = Some((Effect::Allow, index)),
+                Effect::Deny => return Some((Effect::Deny, number)),
+                Effect::Allow => allowed = allowed.or(Some((Effect::Allow, number))),
             }
         }
     }
@@ -189,16 +225,41 @@ mod tests {
         authorize(caller, &Request { action, resource, context: &Context::default() })
     }
 
+    fn by(policy: &str, statement: usize) -> Decision {
+        Decision::AllowedBy { policy: policy.to_owned(), statement }
+    }
+
     #[test]
     fn deny_outweighs_allow_and_allow_outweighs_nothing() {
-        let caller = user(vec![deny("ecs:Delete*"), allow("ecs:*")]);
-        assert_eq!(asked(&caller, "ecs:StartInstance", "i"), Decision::Allowed);
-        assert_eq!(asked(&caller, "ECS:startinstance", "i"), Decision::Allowed, "without case");
+        let caller = user(vec![deny("ecs:Delete*"), allow("ecs:*"), allow("*:Start*")]);
+        assert_eq!(asked(&caller, "ecs:StartInstance", "i"), by("ecs:*", 1), "the first that allows");
+        assert_eq!(asked(&caller, "ECS:startinstance", "i"), by("ecs:*", 1), "without case");
         assert_eq!(asked(&caller, "ram:CreateRole", "r"), Decision::NotAllowed);
         assert_eq!(
             asked(&caller, "ecs:DeleteInstance", "i"),
-            Decision::Denied { policy: "not ecs:Delete*".to_owned(), statement: 1 }
+            Decision::DeniedBy { policy: "not ecs:Delete*".to_owned(), statement: 1 }
         );
+    }
+
+    #[test]
+    fn the_statement_is_named_that_decides() {
+        let policy = named(
+            "two sides",
+            r#"{"Version": "1", "Statement": [
+                {"Effect": "Allow", "Action": "kms:*", "Resource": "*"},
+                {"Effect": "Allow", "Action": "ecs:*", "Resource": "*"},
+                {"Effect": "Deny", "Action": "ecs:Stop*", "Resource": "*",
+                 "Condition": {"NotIpAddress": {"acs:SourceIp": "10.0.0.0/8"}}},
+                {"Effect": "Allow", "Action": "*", "Resource": "*"}]}"#,
+        );
+        let caller = user(vec![policy]);
+        let from = |address: &str| {
+            let mut context = Context::default();
+            context.add("ACS:sourceip", address);
+            authorize(&caller, &Request { action: "ecs:StopInstance", resource: "i", context: &context })
+        };
+        assert_eq!(from("10.1.2.3"), by("two sides", 2));
+        assert_eq!(from("11.1.2.3"), Decision::DeniedBy { policy: "two sides".to_owned(), statement: 3 });
     }
 
     #[test]
@@ -212,7 +273,7 @@ mod tests {
                 {"Effect": "Allow", "Action": "ram:PassRole", "Resource": "acs:ram::1:role/Ecs*"}]}"#,
         );
         let caller = user(vec![create, pass]);
-        assert_eq!(asked(&caller, "ram:PassRole", role), Decision::Allowed);
+        assert_eq!(asked(&caller, "ram:PassRole", role), by("pass", 1));
         assert_eq!(asked(&caller, "ram:PassRole", "acs:ram::1:role/Admin"), Decision::NotAllowed);
     }
 
@@ -222,45 +283,87 @@ mod tests {
         caller.session = Some(allow("*").policy);
         assert_eq!(asked(&caller, "kms:Decrypt", "k"), Decision::NotAllowed);
         caller.session = Some(allow("ecs:Describe*").policy);
-        assert_eq!(asked(&caller, "ecs:DescribeInstances", "*"), Decision::Allowed);
+        assert_eq!(asked(&caller, "ecs:DescribeInstances", "*"), by("ecs:*", 1));
         assert_eq!(asked(&caller, "ecs:StopInstance", "i"), Decision::NotInSession);
+        caller.session = Some(deny("ecs:Stop*").policy);
+        assert_eq!(asked(&caller, "ecs:StopInstance", "i"), Decision::DeniedBySession { statement: 1 });
         caller.principal = Principal::Root;
-        assert_eq!(asked(&caller, "ecs:StopInstance", "i"), Decision::NotInSession);
+        assert_eq!(asked(&caller, "ecs:StartInstance", "i"), Decision::NotInSession);
         caller.session = None;
-        assert_eq!(asked(&caller, "ecs:StopInstance", "i"), Decision::Allowed);
+        assert_eq!(asked(&caller, "ecs:StartInstance", "i"), Decision::AllowedAsRoot);
+    }
+
+    #[test]
+    fn a_caller_is_a_party_to_trust() {
+        let mut caller = user(Vec::new());
+        assert_eq!(caller.party(), Party::User { account: "1".to_owned(), name: "ann".to_owned() });
+        caller.principal = Principal::Role { name: "r".to_owned(), session: "s".to_owned() };
+        assert_eq!(caller.party(), Party::Role { account: "1".to_owned(), name: "r".to_owned() });
+        caller.principal = Principal::Root;
+        assert_eq!(caller.party(), Party::Account("1".to_owned()));
     }
 
     fn policies() -> impl Strategy<Value = Vec<NamedPolicy>> {
-        let action = prop::sample::select(vec!["*", "ecs:*", "ecs:Start*", "ram:?assRole", "kms:Decrypt"]);
-        prop::collection::vec((action, any::<bool>()), 0..6).prop_map(|made| {
+        prop::collection::vec((patterns(), any::<bool>()), 0..6).prop_map(|made| {
             made.into_iter()
                 .map(|(action, allows)| if allows { allow(action) } else { deny(action) })
                 .collect()
         })
     }
 
+    fn patterns() -> impl Strategy<Value = &'static str> {
+        prop::sample::select(vec!["*", "ecs:*", "ecs:Start*", "ram:?assRole", "kms:Decrypt"])
+    }
+
+    fn actions() -> impl Strategy<Value = &'static str> {
+        prop::sample::select(vec!["ecs:StartInstance", "ram:PassRole", "kms:Decrypt", "x:Y"])
+    }
+
+    fn is_denied(decision: &Decision) -> bool {
+        matches!(decision, Decision::DeniedBy { .. })
+    }
+
     proptest! {
         #[test]
-        fn order_is_nothing_and_more_allows_never_take_away(
-            policies in policies(),
-            action in prop::sample::select(vec!["ecs:StartInstance", "ram:PassRole", "kms:Decrypt", "x:Y"]),
+        fn the_order_of_policies_is_nothing(
+            (policies, turned) in policies().prop_flat_map(|all| (Just(all.clone()), Just(all).prop_shuffle())),
+            action in actions(),
+        ) {
+            let (before, after) = (asked(&user(policies), action, "r"), asked(&user(turned), action, "r"));
+            prop_assert_eq!(before.is_allowed(), after.is_allowed());
+            prop_assert_eq!(is_denied(&before), is_denied(&after));
+        }
+
+        #[test]
+        fn an_allow_takes_nothing_away_and_a_deny_always_wins(
+            policies in policies(), pattern in patterns(), action in actions(), place: prop::sample::Index,
         ) {
             let before = asked(&user(policies.clone()), action, "r");
-            let mut turned = policies.clone();
-            turned.reverse();
-            let is_allowed = |decision: &Decision| *decision == Decision::Allowed;
-            prop_assert_eq!(is_allowed(&asked(&user(turned), action, "r")), is_allowed(&before));
+            let with = |policy| {
+                let mut more = policies.clone();
+                more.insert(place.index(policies.len() + 1), policy);
+                asked(&user(more), action, "r")
+            };
+            let after = with(allow(pattern));
+            prop_assert!(!before.is_allowed() || after.is_allowed());
+            prop_assert_eq!(is_denied(&before), is_denied(&after));
+            prop_assert!(is_denied(&with(deny(action))));
+        }
 
-            let mut more = policies.clone();
-            more.push(allow("*"));
-            let after = asked(&user(more), action, "r");
-            prop_assert!(!is_allowed(&before) || is_allowed(&after));
-            prop_assert_eq!(matches!(before, Decision::Denied { .. }), matches!(after, Decision::Denied { .. }));
-
-            let mut less = policies;
-            less.insert(0, deny(action));
-            let is_denied = matches!(asked(&user(less), action, "r"), Decision::Denied { .. });
-            prop_assert!(is_denied);
+        #[test]
+        fn a_session_never_adds(
+            policies in policies(), session in policies(), root: bool, action in actions(),
+        ) {
+            let mut caller = user(policies);
+            if root {
+                caller.principal = Principal::Root;
+            }
+            let before = asked(&caller, action, "r");
+            for NamedPolicy { policy, .. } in session {
+                caller.session = Some(policy);
+                let after = asked(&caller, action, "r");
+                prop_assert!(before.is_allowed() || after == before);
+            }
         }
     }
 }

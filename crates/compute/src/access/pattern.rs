@@ -1,4 +1,5 @@
-//! Patterns with `*` for any characters and `?` for one.
+//! Patterns with `*` for any characters and `?` for one: those of actions, resources and conditions. A `*` goes past colons
+//! and slashes, since AWS lets one at the end of a part do so; names are not taken apart here.
 
 /// Whether a text is as the pattern says. Time is at most the product of their lengths: on a mismatch only the last `*` is
 /// tried to take more, since an earlier one could not do better.
@@ -27,9 +28,9 @@ pub fn matches(pattern: &str, text: &str) -> bool {
     pattern[p..].iter().all(|c| *c == '*')
 }
 
-/// As `matches`, without case.
+/// As `matches`, without the case of ASCII. Other letters keep theirs: the Kelvin sign is no `k`.
 pub fn matches_ignoring_case(pattern: &str, text: &str) -> bool {
-    matches(&pattern.to_lowercase(), &text.to_lowercase())
+    matches(&pattern.to_ascii_lowercase(), &text.to_ascii_lowercase())
 }
 
 #[cfg(test)]
@@ -54,6 +55,7 @@ mod tests {
         let text = "a".repeat(2000);
         assert!(!matches(&("a*".repeat(500) + "b"), &text));
         assert!(matches_ignoring_case("ECS:start*", "ecs:StartInstance"));
+        assert!(!matches_ignoring_case("\u{212a}ms:*", "kms:Decrypt"));
     }
 
     proptest! {

@@ -1,12 +1,14 @@
 //! Trust policies: who may assume a role. A service of the cloud that acts for an instance, an account, one of its users or
-//! roles. Whoever is trusted also needs the permission to assume, by its own policies; a service does not.
+//! roles. Whoever is trusted also needs the permission to assume, by its own policies; a service does not. Asked where roles
+//! are assumed and where one is given to an instance; no credentials are made here.
 
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::document::{DocumentError, Effect, Members, Patterns, Statement, statement, statements, texts};
+use super::document::{DocumentError, Effect, Patterns, Statement, statement, statements};
 use super::json::Json;
+use super::members::{Members, texts};
 use super::{Context, Request};
 
 /// Who is trusted, or asks.
@@ -32,10 +34,14 @@ pub enum Party {
     },
 }
 
+/// Whom a statement speaks of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Trusted {
+    /// `"*"`: accounts and services.
     Anybody,
-    These(Vec<Party>),
+    /// `{"RAM": "*"}`: all accounts. Services are named as such.
+    AnyAccount,
+    One(Party),
 }
 
 /// A document that says who may assume a role.
@@ -43,7 +49,7 @@ enum Trusted {
 #[serde(try_from = "String", into = "String")]
 pub struct TrustPolicy {
     text: String,
-    statements: Vec<(Trusted, Statement)>,
+    statements: Vec<(Vec<Trusted>, Statement)>,
 }
 
 impl TrustPolicy {
@@ -59,7 +65,8 @@ impl TrustPolicy {
         let speaks = self
             .statements
             .iter()
-            .filter(|(trusted, statement)| trusted.includes(party) && statement.applies(&request));
+            .filter(|(trusted, _)| trusted.iter().any(|trusted| trusted.includes(party)))
+            .filter(|(_, statement)| statement.applies(&request));
         let effects: Vec<Effect> = speaks.map(|(_, statement)| statement.effect).collect();
         effects.contains(&Effect::Allow) && !effects.contains(&Effect::Deny)
     }
@@ -69,10 +76,9 @@ impl Trusted {
     fn includes(&self, party: &Party) -> bool {
         match self {
             Self::Anybody => true,
-            Self::These(parties) => parties.iter().any(|trusted| {
-                trusted == party
-                    || matches!(trusted, Party::Account(trusted) if party.account() == Some(trusted))
-            }),
+            Self::AnyAccount => party.account().is_some(),
+            Self::One(Party::Account(account)) => party.account() == Some(account),
+            Self::One(trusted) => trusted == party,
         }
     }
 }
@@ -112,7 +118,7 @@ impl FromStr for TrustPolicy {
     type Err = DocumentError;
 
     fn from_str(text: &str) -> Result<Self, DocumentError> {
-        let read = |members: &mut Members| {
+        let read = |members: &mut Members, _version: &str| {
             let trusted = principal(members)?;
             let statement = statement(members, Patterns::None(Vec::new()))?;
             Ok((trusted, statement))
@@ -121,29 +127,29 @@ impl FromStr for TrustPolicy {
     }
 }
 
-fn principal(members: &mut Members) -> Result<Trusted, DocumentError> {
-    let mut parties = Vec::new();
-    match members.take("Principal") {
+fn principal(members: &mut Members) -> Result<Vec<Trusted>, DocumentError> {
+    let kinds = match members.take("Principal") {
         None => return Err(members.wrong("Principal", "is missing")),
-        Some(Json::Text(text)) if text == "*" => return Ok(Trusted::Anybody),
-        Some(Json::Object(kinds)) => {
-            for (kind, json) in kinds {
-                let names = texts(json).ok_or_else(|| members.wrong("Principal", "has no list of names"))?;
-                for name in names {
-                    let party = match kind.as_str() {
-                        "Service" if is_name(&name) => Some(Party::Service(name.clone())),
-                        "RAM" | "AWS" if name == "*" => return Ok(Trusted::Anybody),
-                        "RAM" | "AWS" => Party::from_name(&name),
-                        _ => None,
-                    };
-                    let why = || format!("{kind} {name:?} is no service, account, user or role");
-                    parties.push(party.ok_or_else(|| members.wrong("Principal", &why()))?);
-                }
-            }
+        Some(Json::Text(text)) if text == "*" => return Ok(vec![Trusted::Anybody]),
+        Some(Json::Object(kinds)) if !kinds.is_empty() => kinds,
+        Some(_) => return Err(members.wrong("Principal", "is neither * nor an object that names somebody")),
+    };
+    let mut all = Vec::new();
+    for (kind, json) in kinds {
+        let names =
+            texts(json).map_err(|why| members.wrong("Principal", &format!("has {kind}, which {why}")))?;
+        for name in names {
+            let why = format!("has {kind} {name:?}, which is no service, account, user or role");
+            let trusted = match kind.as_str() {
+                "Service" if is_name(&name) => Some(Trusted::One(Party::Service(name))),
+                "RAM" | "AWS" if name == "*" => Some(Trusted::AnyAccount),
+                "RAM" | "AWS" => Party::from_name(&name).map(Trusted::One),
+                _ => None,
+            };
+            all.push(trusted.ok_or_else(|| members.wrong("Principal", &why))?);
         }
-        Some(_) => return Err(members.wrong("Principal", "is neither * nor an object")),
     }
-    Ok(Trusted::These(parties))
+    Ok(all)
 }
 
 impl TryFrom<String> for TrustPolicy {
@@ -206,7 +212,20 @@ mod tests {
             !policy.trusts(&Party::Account("12".to_owned()), &none),
             "the account is more than a user of it"
         );
-        assert!(trusting(r#""*""#).unwrap().trusts(&user("5", "eve"), &none));
+    }
+
+    #[test]
+    fn a_star_among_accounts_is_no_service() {
+        let (none, service) = (Context::default(), Party::Service("ecs.aliyuncs.com".to_owned()));
+        for (principal, takes_services) in
+            [(r#""*""#, true), (r#"{"RAM": "*"}"#, false), (r#"{"AWS": ["*"]}"#, false)]
+        {
+            let policy = trusting(principal).unwrap();
+            assert!(policy.trusts(&user("5", "eve"), &none), "{principal}");
+            assert_eq!(policy.trusts(&service, &none), takes_services, "{principal}");
+        }
+        let both = trusting(r#"{"RAM": "*", "Service": "ecs.aliyuncs.com"}"#).unwrap();
+        assert!(both.trusts(&service, &none) && both.trusts(&user("5", "eve"), &none));
     }
 
     #[test]
@@ -225,6 +244,9 @@ mod tests {
             "1",
             "[]",
             "\"ann\"",
+            "{}",
+            r#"{"RAM": "*", "Federated": "x"}"#,
+            r#"{"RAM": ["*", "junk"]}"#,
             r#"{"Service": []}"#,
             r#"{"Service": "*"}"#,
             r#"{"Federated": "x"}"#,
