@@ -7,6 +7,7 @@
 pub mod access;
 pub mod charge;
 pub mod id;
+pub mod key_pair;
 pub mod lifecycle;
 pub mod secrets;
 pub mod store;

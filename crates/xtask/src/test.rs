@@ -50,7 +50,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         eprintln!("── {tier:?}");
         match tier {
             Tier::Check => check::all()?,
-            Tier::Unit => cargo_test(&["--workspace", "--exclude", "micro", "--exclude", "node"], filter)?,
+            Tier::Unit => unit(filter)?,
             Tier::Micro => cargo_test(&["--package", "micro"], filter)?,
             Tier::Fuzz => fuzz::all(FUZZ_SECONDS)?,
             Tier::Node => node(filter)?,
@@ -58,6 +58,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         eprintln!("── {tier:?} passed ({:.0} s)", started.elapsed().as_secs_f64());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Also installs the programs that read what we write.
+fn unit(filter: Option<&str>) -> anyhow::Result<()> {
+    packages::ensure(&["openssh-client", "openssl"])?;
+    cargo_test(&["--workspace", "--exclude", "micro", "--exclude", "node"], filter)
 }
 
 fn cargo_test(what: &[&str], filter: Option<&str>) -> anyhow::Result<()> {
