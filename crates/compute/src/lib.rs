@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod access;
+pub mod capacity;
 pub mod charge;
 pub mod id;
 pub mod key_pair;
