@@ -10,5 +10,6 @@ pub mod charge;
 pub mod id;
 pub mod key_pair;
 pub mod lifecycle;
+pub mod outside;
 pub mod secrets;
 pub mod store;

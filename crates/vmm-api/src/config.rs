@@ -4,6 +4,7 @@
 //! exists) is decided by the VMM, when it is told the configuration or when it boots.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -139,6 +140,44 @@ pub struct Nic {
     /// The MTU that the guest is told, 68 to 65535 bytes. Left out: the guest's own default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u16>,
+    /// Answer the guest's DHCP requests with this, in the VMM itself. Left out: they go to the tap like all else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dhcp: Option<Dhcp>,
+}
+
+/// What a network interface's DHCP service answers: one lease, for this guest alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Dhcp {
+    /// The guest's address.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, example = "10.0.0.5"))]
+    pub address: Ipv4Addr,
+    /// Bits of the subnet's mask, 1 to 32.
+    pub prefix_len: u8,
+    /// The router, which is also who answers as the DHCP server.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, example = "10.0.0.1"))]
+    pub router: Ipv4Addr,
+    /// Name servers, at most 8.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dns: Vec<Ipv4Addr>,
+    /// The host name, whatever the guest asks for: at most 63 letters, digits and hyphens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_name: Option<String>,
+    /// The domain, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
+    /// The MTU, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u16>,
+    /// How long a lease lasts, in seconds, at least 60.
+    #[serde(default = "an_hour")]
+    pub lease_seconds: u32,
+}
+
+fn an_hour() -> u32 {
+    3600
 }
 
 /// Which tap a network interface is on.

@@ -14,7 +14,7 @@ mod client;
 mod openapi;
 
 pub use config::{
-    Boot, ConsoleConfig, Disk, DiskBoot, DiskSource, KernelBoot, MacAddress, MacAddressError, Memory, Nic,
+    Boot, ConsoleConfig, Dhcp, Disk, DiskBoot, DiskSource, KernelBoot, MacAddress, MacAddressError, Memory, Nic,
     Smbios, TapSource, VmConfig,
 };
 pub use error::{ErrorBody, ErrorCode};

@@ -79,6 +79,7 @@ fn debian_from_its_disk_alone() {
             tap: TapSource::Name("tap0".to_owned()),
             mac: "52:54:00:b0:07:01".parse().ok(),
             mtu: None,
+            dhcp: None,
         }],
         console: Default::default(),
         smbios: vmm_api::Smbios { asset_tag: "bothy-test".to_owned(), ..Default::default() },

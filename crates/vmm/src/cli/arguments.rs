@@ -137,6 +137,7 @@ impl RunArguments {
             tap: TapSource::Name(net.tap.clone()),
             mac: net.mac,
             mtu: net.mtu,
+            dhcp: None,
         });
         VmConfig {
             vcpus: self.vcpus,
