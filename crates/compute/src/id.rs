@@ -37,6 +37,35 @@ pub enum NetworkInterface {}
 pub enum SecurityGroup {}
 /// A public address of an account.
 pub enum Address {}
+/// A key pair.
+pub enum KeyPair {}
+/// A job: something that takes long.
+pub enum Job {}
+
+/// The id of an instance.
+pub type InstanceId = Id<Instance>;
+/// The id of a reservation.
+pub type ReservationId = Id<Reservation>;
+/// The id of an image.
+pub type ImageId = Id<Image>;
+/// The id of a volume.
+pub type VolumeId = Id<Volume>;
+/// The id of a snapshot.
+pub type SnapshotId = Id<Snapshot>;
+/// The id of a VPC.
+pub type VpcId = Id<Vpc>;
+/// The id of a subnet.
+pub type SubnetId = Id<Subnet>;
+/// The id of a network interface.
+pub type InterfaceId = Id<NetworkInterface>;
+/// The id of a security group.
+pub type SecurityGroupId = Id<SecurityGroup>;
+/// The id of a public address.
+pub type AddressId = Id<Address>;
+/// The id of a key pair.
+pub type KeyPairId = Id<KeyPair>;
+/// The id of a job.
+pub type JobId = Id<Job>;
 
 impl Kind for Instance {
     const PREFIX: &'static str = "i";
@@ -68,6 +97,12 @@ impl Kind for SecurityGroup {
 impl Kind for Address {
     const PREFIX: &'static str = "eipalloc";
 }
+impl Kind for KeyPair {
+    const PREFIX: &'static str = "key";
+}
+impl Kind for Job {
+    const PREFIX: &'static str = "job";
+}
 
 /// The id of a resource of the kind `K`.
 #[derive(Serialize, Deserialize)]
@@ -90,6 +125,13 @@ impl<K: Kind> Id<K> {
     /// The id with this number, which is drawn by chance.
     pub fn new(number: u32) -> Self {
         Self { number, kind: PhantomData }
+    }
+
+    /// One drawn by chance.
+    pub fn draw() -> Self {
+        let bytes = *uuid::Uuid::new_v4().as_bytes();
+        // The first four are all chance; those behind carry the version.
+        Self::new(u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
     }
 
     /// Its number.

@@ -7,9 +7,11 @@
 pub mod access;
 pub mod capacity;
 pub mod charge;
+pub mod compute;
 pub mod id;
 pub mod key_pair;
 pub mod lifecycle;
 pub mod outside;
+pub mod resource;
 pub mod secrets;
 pub mod store;

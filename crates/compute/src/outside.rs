@@ -258,6 +258,12 @@ pub trait Disks: Send + Sync {
     /// Removes an image's disk. One that is not there is success.
     fn delete_image<'a>(&'a self, sha256: &'a str) -> Answer<'a, Result<(), HostError>>;
 
+    /// Keeps a copy of a kernel or an initial RAM disk, and says where. The same content twice is one copy.
+    fn keep_file<'a>(&'a self, file: &'a std::path::Path) -> Answer<'a, Result<PathBuf, HostError>>;
+
+    /// Removes such a copy. One that is not there is success.
+    fn delete_file<'a>(&'a self, kept: &'a std::path::Path) -> Answer<'a, Result<(), HostError>>;
+
     /// All that is there: whatever is not on record is removed.
     fn present(&self) -> Answer<'_, Result<PresentDisks, HostError>>;
 
@@ -274,4 +280,6 @@ pub struct PresentDisks {
     pub snapshots: Vec<Id<crate::id::Snapshot>>,
     /// Images, by the hash of their content.
     pub images: Vec<String>,
+    /// Copies of kernels and initial RAM disks.
+    pub files: Vec<PathBuf>,
 }

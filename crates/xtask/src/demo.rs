@@ -140,7 +140,12 @@ fn machine(arguments: &StoryArguments, folder: &Path) -> anyhow::Result<VmConfig
             disk("data", &data, false),
             disk("seed", &arguments.seed, true),
         ],
-        nics: vec![Nic { tap: TapSource::Name(TAP.to_owned()), mac: Some(MAC.parse()?), mtu: None, dhcp: None }],
+        nics: vec![Nic {
+            tap: TapSource::Name(TAP.to_owned()),
+            mac: Some(MAC.parse()?),
+            mtu: None,
+            dhcp: None,
+        }],
         console: Default::default(),
         smbios: Default::default(),
     })

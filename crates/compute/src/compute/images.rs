@@ -1,0 +1,270 @@
+//! Images: imported, made of snapshots, shared, deregistered.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::launch::{MAX_VOLUME_GIB, check_name};
+use super::{Compute, ComputeError, Listed};
+use crate::id::{ImageId, SnapshotId};
+use crate::resource::{Architecture, Image, ImageBoot, ImageState, Job, JobKind, Resource, Tags};
+use crate::store::{Condition, Transaction, put};
+
+/// An image that is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct NewImage {
+    /// A name for people, unique among the account's images.
+    pub name: String,
+    /// Words about it.
+    pub description: String,
+    /// What machines it is for.
+    pub architecture: Architecture,
+    /// The kernel to boot it with; `None` if it is a whole disk.
+    pub kernel: Option<(PathBuf, Option<PathBuf>, String)>,
+    /// Smallest system disk, in GiB.
+    pub min_disk_gib: u64,
+    /// Whether everybody may launch it.
+    pub public: bool,
+    /// Where it came from, for people.
+    pub location: String,
+    /// Tags.
+    pub tags: Tags,
+    /// What the dialect keeps for itself.
+    pub dialect: serde_json::Value,
+}
+
+/// What is to be changed of an image; what is `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct ImageChange {
+    /// The name.
+    pub name: Option<String>,
+    /// Words about it.
+    pub description: Option<String>,
+    /// Whether everybody may launch it.
+    pub public: Option<bool>,
+    /// Accounts that may, all of them.
+    pub launch_permissions: Option<BTreeSet<String>>,
+    /// Product codes. They can be set once (EC2 ModifyImageAttribute).
+    pub product_codes: Option<Vec<String>>,
+    /// Tags, all of them.
+    pub tags: Option<Tags>,
+}
+
+impl Compute {
+    /// An image that an account may launch.
+    ///
+    /// # Errors
+    ///
+    /// There is none of this id, or not for this account.
+    pub async fn image(&self, account: &str, id: ImageId) -> Result<Image, ComputeError> {
+        let image = self.get_at::<Image>(&Image::key_of(id), &id.to_string()).await?.value;
+        match image.is_for(account) {
+            true => Ok(image),
+            false => Err(not_found(id)),
+        }
+    }
+
+    async fn own_image(&self, account: &str, id: ImageId) -> Result<crate::store::Kept<Image>, ComputeError> {
+        let kept = self.get_at::<Image>(&Image::key_of(id), &id.to_string()).await?;
+        match kept.value.account == account {
+            true => Ok(kept),
+            false => Err(not_found(id)),
+        }
+    }
+
+    /// Images that an account may launch, and that `wanted` takes.
+    ///
+    /// # Errors
+    ///
+    /// `after` is none that this list gave, or the store does not do its part.
+    pub async fn images(
+        &self,
+        account: &str,
+        after: Option<&str>,
+        limit: usize,
+        mut wanted: impl FnMut(&Image) -> bool,
+    ) -> Result<Listed<Image>, ComputeError> {
+        let prefix = format!("{}/", Image::WORD);
+        self.list_under(&prefix, after, limit, |image: &Image| image.is_for(account) && wanted(image)).await
+    }
+
+    /// Makes an image of a file on the host.
+    ///
+    /// # Errors
+    ///
+    /// Something makes no sense, or the account has an image of this name.
+    pub async fn import_image(
+        self: &Arc<Self>,
+        account: &str,
+        new: &NewImage,
+        source: PathBuf,
+        sha256: Option<String>,
+    ) -> Result<(Image, Job), ComputeError> {
+        let image = self.new_image(account, new, None).await?;
+        let kind = JobKind::ImportImage { image: image.id, source, sha256 };
+        self.begin_image(account, image, kind).await
+    }
+
+    /// Makes an image of a snapshot.
+    ///
+    /// # Errors
+    ///
+    /// As `import_image`, or there is no such snapshot or it is not whole.
+    pub async fn image_of_snapshot(
+        self: &Arc<Self>,
+        account: &str,
+        new: &NewImage,
+        snapshot: SnapshotId,
+    ) -> Result<(Image, Job), ComputeError> {
+        let _referring = self.references.read().await;
+        let snapshot = self.completed_snapshot(account, snapshot).await?;
+        let mut image = self.new_image(account, new, Some(snapshot.id)).await?;
+        image.min_disk_gib = image.min_disk_gib.max(snapshot.size_mib.div_ceil(1024));
+        let kind = JobKind::CopyImage { image: image.id, snapshot: snapshot.id, take: false };
+        self.begin_image(account, image, kind).await
+    }
+
+    async fn new_image(
+        &self,
+        account: &str,
+        new: &NewImage,
+        snapshot: Option<SnapshotId>,
+    ) -> Result<Image, ComputeError> {
+        check_name("name", &new.name)?;
+        new.tags.check().map_err(|error| ComputeError::invalid("tags", error.to_string()))?;
+        if new.name.is_empty() {
+            return Err(ComputeError::invalid("name", "is missing: an image needs one"));
+        }
+        if new.min_disk_gib > MAX_VOLUME_GIB {
+            return Err(ComputeError::invalid("min_disk_gib", format!("is more than {MAX_VOLUME_GIB}")));
+        }
+        Ok(Image {
+            id: ImageId::draw(),
+            account: account.to_owned(),
+            name: new.name.clone(),
+            description: new.description.clone(),
+            architecture: new.architecture,
+            disk: None,
+            boot: match new.kernel.clone() {
+                None => ImageBoot::Disk {},
+                Some((kernel, initrd, cmdline)) => ImageBoot::Kernel { kernel, initrd, cmdline },
+            },
+            min_disk_gib: new.min_disk_gib,
+            state: ImageState::Pending,
+            public: new.public,
+            launch_permissions: BTreeSet::new(),
+            product_codes: Vec::new(),
+            snapshot,
+            location: new.location.clone(),
+            tags: new.tags.clone(),
+            created: self.clock.now(),
+            dialect: new.dialect.clone(),
+        })
+    }
+
+    async fn begin_image(
+        self: &Arc<Self>,
+        account: &str,
+        image: Image,
+        kind: JobKind,
+    ) -> Result<(Image, Job), ComputeError> {
+        let name = name_key(&image);
+        let transaction = Transaction {
+            conditions: vec![Condition::Absent(image.key()), Condition::Absent(name.clone())],
+            writes: vec![put(image.key(), &image), put(name.clone(), &image.id)],
+        };
+        match self.begin(self.new_job(account, kind), transaction).await {
+            Ok(job) => Ok((image, job)),
+            Err(ComputeError::Contended { key }) if key == name => {
+                Err(ComputeError::Exists { what: Image::NAME, name: image.name })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Changes what can be changed of an image.
+    ///
+    /// # Errors
+    ///
+    /// There is none of this id, it is another account's, or something makes no sense.
+    pub async fn change_image(
+        &self,
+        account: &str,
+        id: ImageId,
+        change: &ImageChange,
+    ) -> Result<Image, ComputeError> {
+        if let Some(tags) = &change.tags {
+            tags.check().map_err(|error| ComputeError::invalid("tags", error.to_string()))?;
+        }
+        if let Some(name) = &change.name {
+            check_name("name", name)?;
+        }
+        self.own_image(account, id).await?;
+        let ((), image) = self
+            .change::<Image, ()>(&Image::key_of(id), &id.to_string(), |image| {
+                let mut besides = super::records::Besides::default();
+                let change = change.clone();
+                if let Some(name) = change.name.filter(|name| *name != image.name) {
+                    besides.writes.push(crate::store::Write::Delete(name_key(image)));
+                    image.name = name;
+                    let key = name_key(image);
+                    besides.conditions.push(Condition::Absent(key.clone()));
+                    besides.writes.push(put(key, &id));
+                }
+                if let Some(description) = change.description {
+                    image.description = description;
+                }
+                if let Some(public) = change.public {
+                    image.public = public;
+                }
+                if let Some(permissions) = change.launch_permissions {
+                    image.launch_permissions = permissions;
+                }
+                if let Some(codes) = change.product_codes {
+                    if !image.product_codes.is_empty() && image.product_codes != codes {
+                        return Err(ComputeError::invalid("product_codes", "can be set once, and were"));
+                    }
+                    image.product_codes = codes;
+                }
+                if let Some(tags) = change.tags {
+                    image.tags = tags;
+                }
+                Ok(((), besides))
+            })
+            .await?;
+        Ok(image)
+    }
+
+    /// Removes an image. Instances that were launched from it do not need it.
+    ///
+    /// # Errors
+    ///
+    /// There is none of this id, it is another account's, or it is being made.
+    pub async fn delete_image(self: &Arc<Self>, account: &str, id: ImageId) -> Result<Job, ComputeError> {
+        let _removing = self.references.write().await;
+        let mut kept = self.own_image(account, id).await?;
+        if kept.value.state != ImageState::Available {
+            let state = format!("{:?}", kept.value.state).to_lowercase();
+            return Err(ComputeError::WrongState {
+                what: Image::NAME,
+                id: id.to_string(),
+                state,
+                wanted: "available",
+            });
+        }
+        let conditions = vec![kept.unmodified()];
+        kept.value.state = ImageState::Deregistered;
+        let writes = vec![put(kept.key.clone(), &kept.value)];
+        let job = self.new_job(account, JobKind::DeleteImage { image: id });
+        self.begin(job, Transaction { conditions, writes }).await
+    }
+}
+
+/// Where an image's name is kept, so that it is unique.
+pub(super) fn name_key(image: &Image) -> crate::store::Key {
+    crate::resource::named_key("image-name", &image.account, &image.name)
+}
+
+fn not_found(id: ImageId) -> ComputeError {
+    ComputeError::NotFound { what: Image::NAME, id: id.to_string() }
+}

@@ -1,0 +1,119 @@
+//! Key pairs of an account.
+
+use super::launch::check_name;
+use super::{Compute, ComputeError, Listed};
+use crate::id::KeyPairId;
+use crate::key_pair::{Algorithm, Fingerprints, PrivateKey, PublicKey, generate};
+use crate::resource::{KeyPair, Resource, Tags, named_key};
+
+/// A key pair that was just made; its private half is given away once.
+pub struct NewKey {
+    /// The key pair.
+    pub pair: KeyPair,
+    /// The private half.
+    pub private_key: PrivateKey,
+}
+
+impl Compute {
+    /// Makes a key pair.
+    ///
+    /// # Errors
+    ///
+    /// The name makes no sense, or the account has one of this name.
+    pub async fn create_key_pair(
+        &self,
+        account: &str,
+        name: &str,
+        algorithm: Algorithm,
+        tags: Tags,
+    ) -> Result<NewKey, ComputeError> {
+        // Before the work of making one.
+        check(name, &tags)?;
+        let made = tokio::task::spawn_blocking(move || generate(algorithm));
+        let made = made.await.map_err(|_| ComputeError::Ending)?;
+        let pair = self.keep_key_pair(account, name, made.public, made.fingerprints, tags).await?;
+        Ok(NewKey { pair, private_key: made.private })
+    }
+
+    /// Takes the public half of a key pair that was made elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// As `create_key_pair`, or the text is no key.
+    pub async fn import_key_pair(
+        &self,
+        account: &str,
+        name: &str,
+        text: &str,
+        tags: Tags,
+    ) -> Result<KeyPair, ComputeError> {
+        check(name, &tags)?;
+        let key: PublicKey =
+            text.parse().map_err(|error| ComputeError::invalid("public_key", format!("{error}")))?;
+        let fingerprints = Fingerprints::of(&key);
+        self.keep_key_pair(account, name, key, fingerprints, tags).await
+    }
+
+    async fn keep_key_pair(
+        &self,
+        account: &str,
+        name: &str,
+        public_key: PublicKey,
+        fingerprints: Fingerprints,
+        tags: Tags,
+    ) -> Result<KeyPair, ComputeError> {
+        let pair = KeyPair {
+            id: KeyPairId::draw(),
+            account: account.to_owned(),
+            name: name.to_owned(),
+            public_key,
+            fingerprints,
+            created: self.clock.now(),
+            tags,
+        };
+        self.create(&pair, name).await?;
+        Ok(pair)
+    }
+
+    /// A key pair by its name.
+    ///
+    /// # Errors
+    ///
+    /// There is none of this name in this account.
+    pub async fn key_pair(&self, account: &str, name: &str) -> Result<KeyPair, ComputeError> {
+        Ok(self.get_at::<KeyPair>(&named_key(KeyPair::WORD, account, name), name).await?.value)
+    }
+
+    /// Key pairs of an account that `wanted` takes, in the order of their names.
+    ///
+    /// # Errors
+    ///
+    /// `after` is none that this list gave, or the store does not do its part.
+    pub async fn key_pairs(
+        &self,
+        account: &str,
+        after: Option<&str>,
+        limit: usize,
+        wanted: impl FnMut(&KeyPair) -> bool,
+    ) -> Result<Listed<KeyPair>, ComputeError> {
+        self.list_owned(account, after, limit, wanted).await
+    }
+
+    /// Deletes a key pair. Instances keep what they were launched with.
+    ///
+    /// # Errors
+    ///
+    /// There is none of this name in this account.
+    pub async fn delete_key_pair(&self, account: &str, name: &str) -> Result<(), ComputeError> {
+        let kept = self.get_at::<KeyPair>(&named_key(KeyPair::WORD, account, name), name).await?;
+        self.remove(&kept).await
+    }
+}
+
+fn check(name: &str, tags: &Tags) -> Result<(), ComputeError> {
+    if name.is_empty() {
+        return Err(ComputeError::invalid("name", "is missing: a key pair needs one"));
+    }
+    check_name("name", name)?;
+    tags.check().map_err(|error| ComputeError::invalid("tags", error.to_string()))
+}

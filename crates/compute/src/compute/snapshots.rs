@@ -1,0 +1,163 @@
+//! Snapshots: what was on a volume at a moment.
+
+use std::sync::Arc;
+
+use super::launch::check_name;
+use super::{Compute, ComputeError, Listed};
+use crate::id::{SnapshotId, VolumeId};
+use crate::resource::{Job, JobKind, Resource, Snapshot, SnapshotState, Tags, Volume, VolumeState};
+use crate::store::{Condition, Transaction, put};
+
+/// A snapshot that is asked for.
+#[derive(Clone, Debug)]
+pub struct NewSnapshot {
+    /// The volume.
+    pub volume: VolumeId,
+    /// A name for people.
+    pub name: String,
+    /// Words about it.
+    pub description: String,
+    /// Tags.
+    pub tags: Tags,
+}
+
+impl Compute {
+    /// A snapshot.
+    ///
+    /// # Errors
+    ///
+    /// There is none of this id in this account.
+    pub async fn snapshot(&self, account: &str, id: SnapshotId) -> Result<Snapshot, ComputeError> {
+        Ok(self.get_owned::<Snapshot>(account, &id.to_string()).await?.value)
+    }
+
+    /// Snapshots of an account that `wanted` takes.
+    ///
+    /// # Errors
+    ///
+    /// `after` is none that this list gave, or the store does not do its part.
+    pub async fn snapshots(
+        &self,
+        account: &str,
+        after: Option<&str>,
+        limit: usize,
+        wanted: impl FnMut(&Snapshot) -> bool,
+    ) -> Result<Listed<Snapshot>, ComputeError> {
+        self.list_owned(account, after, limit, wanted).await
+    }
+
+    /// Takes a snapshot of a volume. It is whole when it is completed.
+    ///
+    /// # Errors
+    ///
+    /// There is no such volume, or it is being made or removed.
+    pub async fn create_snapshot(
+        self: &Arc<Self>,
+        account: &str,
+        new: &NewSnapshot,
+    ) -> Result<(Snapshot, Job), ComputeError> {
+        check_name("name", &new.name)?;
+        new.tags.check().map_err(|error| ComputeError::invalid("tags", error.to_string()))?;
+        let _referring = self.references.read().await;
+        let volume = self.get_owned::<Volume>(account, &new.volume.to_string()).await?;
+        match volume.value.state {
+            VolumeState::Available | VolumeState::InUse => {}
+            state @ (VolumeState::Creating | VolumeState::Deleting | VolumeState::Failed) => {
+                let (state, id) = (format!("{state:?}").to_lowercase(), new.volume.to_string());
+                return Err(ComputeError::WrongState {
+                    what: Volume::NAME,
+                    id,
+                    state,
+                    wanted: "available or in use",
+                });
+            }
+        }
+        let snapshot = Snapshot {
+            id: SnapshotId::draw(),
+            account: account.to_owned(),
+            node: self.config.node.clone(),
+            name: new.name.clone(),
+            description: new.description.clone(),
+            volume: volume.value.id,
+            kind: volume.value.kind,
+            image: volume.value.image,
+            size_mib: volume.value.size_mib,
+            state: SnapshotState::Pending,
+            tags: new.tags.clone(),
+            created: self.clock.now(),
+        };
+        let transaction = Transaction {
+            conditions: vec![Condition::Absent(snapshot.key()), Condition::Present(volume.key)],
+            writes: vec![put(snapshot.key(), &snapshot)],
+        };
+        let kind = JobKind::CreateSnapshot { snapshot: snapshot.id, volume: volume.value.id };
+        let job = self.begin(self.new_job(account, kind), transaction).await?;
+        Ok((snapshot, job))
+    }
+
+    /// Changes a snapshot's tags.
+    ///
+    /// # Errors
+    ///
+    /// There is none of this id, or they are too many or too long.
+    pub async fn tag_snapshot(
+        &self,
+        account: &str,
+        id: SnapshotId,
+        tags: &Tags,
+    ) -> Result<Snapshot, ComputeError> {
+        tags.check().map_err(|error| ComputeError::invalid("tags", error.to_string()))?;
+        self.change_owned::<Snapshot>(account, &id.to_string(), |snapshot| {
+            snapshot.tags = tags.clone();
+            Ok(())
+        })
+        .await
+    }
+
+    /// Deletes a snapshot. Volumes and images that were made of it do not need it.
+    ///
+    /// # Errors
+    ///
+    /// There is none of this id, or it is being taken or removed, or something is being made of it.
+    pub async fn delete_snapshot(
+        self: &Arc<Self>,
+        account: &str,
+        id: SnapshotId,
+    ) -> Result<Job, ComputeError> {
+        let _removing = self.references.write().await;
+        let mut kept = self.get_owned::<Snapshot>(account, &id.to_string()).await?;
+        match kept.value.state {
+            SnapshotState::Completed | SnapshotState::Failed => {}
+            state @ (SnapshotState::Pending | SnapshotState::Deleting) => {
+                let (state, id) = (format!("{state:?}").to_lowercase(), id.to_string());
+                return Err(ComputeError::WrongState {
+                    what: Snapshot::NAME,
+                    id,
+                    state,
+                    wanted: "completed",
+                });
+            }
+        }
+        let content = crate::outside::DiskContent::Snapshot { snapshot: id };
+        let being_made = |volume: &Volume| volume.state == VolumeState::Creating && volume.content == content;
+        if let Some(volume) = self.all_owned::<Volume>(account, being_made).await?.first() {
+            let by = volume.id.to_string();
+            return Err(ComputeError::InUse { what: Snapshot::NAME, id: id.to_string(), by });
+        }
+        let copies = |job: &Job| match &job.kind {
+            JobKind::CopyImage { snapshot, .. } => *snapshot == id && job.ended.is_none(),
+            _ => false,
+        };
+        if let Some(job) = self.all_owned::<Job>(account, copies).await?.first() {
+            return Err(ComputeError::InUse {
+                what: Snapshot::NAME,
+                id: id.to_string(),
+                by: job.kind.subject(),
+            });
+        }
+        let conditions = vec![kept.unmodified()];
+        kept.value.state = SnapshotState::Deleting;
+        let transaction = Transaction { conditions, writes: vec![put(kept.key.clone(), &kept.value)] };
+        self.begin(self.new_job(account, JobKind::DeleteSnapshot { snapshot: id }), transaction).await
+    }
+}

@@ -1,0 +1,132 @@
+//! The record of an image, and who may see it.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Resource, Tags};
+use crate::id::{ImageId, SnapshotId};
+use crate::outside::ImportedDisk;
+use crate::store::Key;
+
+/// What machines an image is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Architecture {
+    /// 64-bit x86.
+    #[default]
+    X86_64,
+    /// 32-bit x86, as images of 2007 say. The machine is the same.
+    I386,
+}
+
+/// Where an image is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageState {
+    /// Its disk is being imported or copied.
+    Pending,
+    /// Instances can be launched from it.
+    Available,
+    /// It was deregistered, and is still shown to its owner as EC2 of 2007 does; nothing can be launched from it.
+    Deregistered,
+}
+
+/// What an instance of an image boots.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ImageBoot {
+    /// The image is a whole disk, and says itself.
+    Disk {},
+    /// The image is a bare file system, or whatever the kernel makes of it.
+    Kernel {
+        /// The kernel: before the import a file on the host, afterwards our copy.
+        kernel: PathBuf,
+        /// The initial RAM disk, likewise.
+        #[serde(default)]
+        initrd: Option<PathBuf>,
+        /// The command line.
+        #[serde(default)]
+        cmdline: String,
+    },
+}
+
+/// An image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Image {
+    /// Its id.
+    pub id: ImageId,
+    /// The account that owns it.
+    pub account: String,
+    /// A name for people.
+    pub name: String,
+    /// Words about it.
+    #[serde(default)]
+    pub description: String,
+    /// What it is for.
+    #[serde(default)]
+    pub architecture: Architecture,
+    /// Its disk; none while it is pending.
+    #[serde(default)]
+    pub disk: Option<ImportedDisk>,
+    /// What to boot.
+    pub boot: ImageBoot,
+    /// Smallest system disk, in GiB; at least what its content takes.
+    #[serde(default)]
+    pub min_disk_gib: u64,
+    /// Its state.
+    pub state: ImageState,
+    /// Whether everybody may launch it.
+    #[serde(default)]
+    pub public: bool,
+    /// Accounts that may launch it besides its owner.
+    #[serde(default)]
+    pub launch_permissions: BTreeSet<String>,
+    /// Product codes.
+    #[serde(default)]
+    pub product_codes: Vec<String>,
+    /// The snapshot it was made of.
+    #[serde(default)]
+    pub snapshot: Option<SnapshotId>,
+    /// Where it came from: a file's name, a manifest.
+    #[serde(default)]
+    pub location: String,
+    /// Tags, its owner's.
+    #[serde(default)]
+    pub tags: Tags,
+    /// When it was asked for.
+    pub created: Timestamp,
+    /// What its dialect keeps for itself.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub dialect: serde_json::Value,
+}
+
+impl Image {
+    /// Whether an account may launch instances from it, and so may see it.
+    pub fn is_for(&self, account: &str) -> bool {
+        self.account == account || self.public || self.launch_permissions.contains(account)
+    }
+
+    /// Its size in whole GiB, rounded up, and at least one.
+    pub fn size_gib(&self) -> u64 {
+        let content = self.disk.as_ref().map_or(0, |disk| disk.bytes.div_ceil(1 << 30));
+        content.max(self.min_disk_gib).max(1)
+    }
+
+    /// Where the image of this id is kept.
+    pub fn key_of(id: ImageId) -> Key {
+        Key::new([Self::WORD, &id.to_string()]).expect("ids are plain words")
+    }
+}
+
+impl Resource for Image {
+    const NAME: &'static str = "image";
+    const WORD: &'static str = "image";
+
+    fn key(&self) -> Key {
+        Self::key_of(self.id)
+    }
+}

@@ -1,0 +1,261 @@
+//! The record of an instance, and of the reservation that it was launched in.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Resource, Tags, owned_key};
+use crate::capacity::Amounts;
+use crate::charge::{Terms, Usage};
+use crate::id::{ImageId, InstanceId, InterfaceId, KeyPairId, ReservationId, VolumeId};
+use crate::key_pair::PublicKey;
+use crate::lifecycle::{Progress, Rules, State};
+use crate::outside::BootPlan;
+use crate::secrets::Sealed;
+use crate::store::Key;
+
+/// How long a terminated instance is still shown. EC2 says about an hour.
+pub const HELD_AFTER_END: Duration = Duration::from_secs(3600);
+
+/// By which cloud's API an instance was launched: what its guest believes to be in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cloud {
+    /// Our own.
+    #[default]
+    Native,
+    /// Amazon EC2.
+    Ec2,
+    /// Alibaba Cloud ECS.
+    Alibaba,
+    /// Huawei Cloud ECS.
+    Huawei,
+}
+
+/// An instance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Instance {
+    /// Its id.
+    pub id: InstanceId,
+    /// The account.
+    pub account: String,
+    /// The launch it came from.
+    pub reservation: ReservationId,
+    /// Its place in that launch, from 0.
+    pub launch_index: u32,
+    /// The host that runs it.
+    pub node: String,
+    /// The cloud its guest believes to be in.
+    pub cloud: Cloud,
+    /// A name for people; need not be unique.
+    pub name: String,
+    /// Words about it.
+    #[serde(default)]
+    pub description: String,
+    /// The guest's host name.
+    pub host_name: String,
+    /// The image it was launched from.
+    pub image: ImageId,
+    /// The instance type's name.
+    pub instance_type: String,
+    /// vCPUs.
+    pub vcpus: u32,
+    /// Guest memory, in MiB.
+    pub memory_mib: u64,
+    /// The zone.
+    pub zone: String,
+    /// What to boot.
+    pub boot: InstanceBoot,
+    /// The key pair it was launched with, as it was then.
+    #[serde(default)]
+    pub key_pair: Option<InstanceKey>,
+    /// The password for the guest's first user, for clouds that set one.
+    #[serde(default)]
+    pub password: Option<Sealed>,
+    /// What the user gave to the guest, in base64.
+    #[serde(default)]
+    pub user_data: String,
+    /// Pairs that the guest can read.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+    /// The role whose credentials the guest gets.
+    #[serde(default)]
+    pub role: Option<String>,
+    /// Its volumes in the order of their slots; the system disk first.
+    pub disks: Vec<InstanceDisk>,
+    /// Its network interfaces in the order of their slots.
+    pub interfaces: Vec<InterfaceId>,
+    /// Its private address: the first interface's, kept when that is gone.
+    pub private_address: Option<Ipv4Addr>,
+    /// Tags.
+    #[serde(default)]
+    pub tags: Tags,
+    /// How it is paid for.
+    pub terms: Terms,
+    /// Product codes of its image.
+    #[serde(default)]
+    pub product_codes: Vec<String>,
+    /// What it does by itself.
+    pub rules: Rules,
+    /// Refuse to terminate it.
+    #[serde(default)]
+    pub protected: bool,
+    /// Where it is in its life.
+    pub progress: Progress,
+    /// Why it came to be in its state, where there is something to say.
+    #[serde(default)]
+    pub reason: Option<Reason>,
+    /// Faults of its VM since it last ran well.
+    #[serde(default)]
+    pub faults: Faults,
+    /// The use that is open: since when it runs.
+    #[serde(default)]
+    pub usage: Option<Usage>,
+    /// When it was asked for.
+    pub created: Timestamp,
+    /// When it was last started.
+    #[serde(default)]
+    pub started: Option<Timestamp>,
+    /// When it was terminated.
+    #[serde(default)]
+    pub ended: Option<Timestamp>,
+    /// What its dialect keeps for itself.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub dialect: serde_json::Value,
+}
+
+/// What an instance boots.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum InstanceBoot {
+    /// What its system disk says.
+    Disk {},
+    /// A kernel of its image.
+    Kernel {
+        /// The kernel.
+        kernel: std::path::PathBuf,
+        /// The initial RAM disk, if there is one.
+        initrd: Option<std::path::PathBuf>,
+        /// The command line.
+        cmdline: String,
+    },
+}
+
+impl InstanceBoot {
+    /// The same for a machine.
+    pub fn plan(&self) -> BootPlan {
+        match self.clone() {
+            Self::Disk {} => BootPlan::Disk,
+            Self::Kernel { kernel, initrd, cmdline } => BootPlan::Kernel { kernel, initrd, cmdline },
+        }
+    }
+}
+
+/// A key pair as it was when an instance was launched with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InstanceKey {
+    /// Its id.
+    pub id: KeyPairId,
+    /// Its name.
+    pub name: String,
+    /// The public half.
+    pub public_key: PublicKey,
+}
+
+/// A volume of an instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InstanceDisk {
+    /// The volume.
+    pub volume: VolumeId,
+    /// The name that users know it by, as `/dev/sdb`.
+    pub device: String,
+    /// Whether it goes with the instance.
+    pub delete_with_instance: bool,
+}
+
+/// Why an instance is in its state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reason {
+    /// In a line.
+    pub message: String,
+    /// Since when.
+    pub at: Timestamp,
+}
+
+/// Faults in a row, so that a guest that dies at once is not restarted for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Faults {
+    /// How many.
+    pub count: u32,
+    /// Not to be booted before.
+    #[serde(default)]
+    pub not_before: Option<Timestamp>,
+}
+
+impl Instance {
+    /// The state.
+    pub fn state(&self) -> State {
+        self.progress.state()
+    }
+
+    /// What it takes of the host besides its volumes: nothing while it has no VM.
+    pub fn amounts(&self) -> Amounts {
+        let all =
+            Amounts { instances: 1, vcpus: u64::from(self.vcpus), memory_mib: self.memory_mib, disk_gib: 0 };
+        match self.state() {
+            State::Creating if !self.rules.start_when_created => Amounts::default(),
+            State::Creating | State::Starting | State::Running | State::Rebooting => all,
+            State::Stopping | State::Locking | State::Terminating => all,
+            State::Created | State::Stopped | State::Locked | State::Terminated | State::Failed => {
+                Amounts::default()
+            }
+        }
+    }
+
+    /// The place that its password is sealed for.
+    pub fn password_place(id: InstanceId) -> String {
+        format!("instance/{id}/password")
+    }
+}
+
+impl Resource for Instance {
+    const NAME: &'static str = "instance";
+    const WORD: &'static str = "instance";
+
+    fn key(&self) -> Key {
+        owned_key(Self::WORD, &self.account, &self.id.to_string())
+    }
+}
+
+/// The instances of one launch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reservation {
+    /// Its id.
+    pub id: ReservationId,
+    /// The account.
+    pub account: String,
+    /// Its instances in the order of their launch index.
+    pub instances: Vec<InstanceId>,
+    /// Names of the security groups it was launched with, as they were then.
+    pub security_groups: Vec<String>,
+    /// When.
+    pub created: Timestamp,
+}
+
+impl Resource for Reservation {
+    const NAME: &'static str = "reservation";
+    const WORD: &'static str = "reservation";
+
+    fn key(&self) -> Key {
+        owned_key(Self::WORD, &self.account, &self.id.to_string())
+    }
+}
