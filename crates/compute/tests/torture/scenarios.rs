@@ -1,0 +1,402 @@
+//! What a daemon is asked while it is killed, and a log of what it acknowledged: that, and only that, must be so afterwards.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use compute::capacity::Amounts;
+use compute::charge::Terms;
+use compute::compute::{
+    Compute, ComputeError, DiskRequest, ImageChange, InstanceRequest, Launch, NewImage, NewSnapshot, NewVolume,
+    Protection, SourceRequest, Token,
+};
+use compute::id::{ImageId, InstanceId, SnapshotId, VolumeId};
+use compute::lifecycle::{Action, AfterHostReboot, OnFailure, OnPowerOff, Report, Rules, State};
+use compute::resource::{Cloud, Image, ImageState, Instance, Snapshot, Tags, Volume};
+
+use super::world::World;
+
+type Run = fn(Arc<Compute>, Arc<World>, Log) -> Pin<Box<dyn Future<Output = ()>>>;
+
+pub struct Scenario {
+    pub name: &'static str,
+    /// Guests that do not care for the power button.
+    pub deaf: bool,
+    pub run: Run,
+}
+
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario { name: "launch", deaf: false, run: |c, w, l| Box::pin(launch_twice(c, w, l)) },
+    Scenario { name: "stop and start", deaf: false, run: |c, w, l| Box::pin(stop_and_start(c, w, l)) },
+    Scenario { name: "deaf guests", deaf: true, run: |c, w, l| Box::pin(stop_and_start(c, w, l)) },
+    Scenario { name: "terminate", deaf: false, run: |c, w, l| Box::pin(terminate(c, w, l)) },
+    Scenario { name: "volumes", deaf: false, run: |c, w, l| Box::pin(volumes(c, w, l)) },
+    Scenario { name: "images", deaf: false, run: |c, w, l| Box::pin(images(c, w, l)) },
+    Scenario { name: "faults", deaf: false, run: |c, w, l| Box::pin(faults(c, w, l)) },
+    Scenario { name: "addresses", deaf: false, run: |c, w, l| Box::pin(addresses(c, w, l)) },
+];
+
+const ACCOUNT: &str = "123456789012";
+
+/// What was acknowledged. What was only asked for may be so or not.
+#[derive(Clone, Default)]
+pub struct Log(Arc<Mutex<Facts>>);
+
+#[derive(Default)]
+struct Facts {
+    /// The states that each instance may be in.
+    instances: BTreeMap<InstanceId, Vec<State>>,
+    /// Whether each is there, if that is certain.
+    volumes: BTreeMap<VolumeId, Option<bool>>,
+    snapshots: BTreeMap<SnapshotId, Option<bool>>,
+    images: BTreeMap<ImageId, Option<bool>>,
+    /// More than the instances here may be there: a launch was asked for and not answered.
+    launching: bool,
+    done: bool,
+}
+
+impl Log {
+    fn facts(&self) -> std::sync::MutexGuard<'_, Facts> {
+        self.0.lock().unwrap()
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.facts().done
+    }
+
+    pub fn check(
+        &self,
+        instances: &[Instance],
+        volumes: &[Volume],
+        snapshots: &[Snapshot],
+        images: &[Image],
+        place: &str,
+    ) {
+        let facts = self.facts();
+        for (id, states) in &facts.instances {
+            let instance = instances.iter().find(|it| it.id == *id);
+            let instance = instance.unwrap_or_else(|| panic!("{place}: {id} was acknowledged and is lost"));
+            assert!(
+                states.contains(&instance.state()),
+                "{place}: {id} is {:?}, not {states:?}",
+                instance.state()
+            );
+        }
+        if !facts.launching {
+            assert_eq!(instances.len(), facts.instances.len(), "{place}: none that nobody asked for");
+        }
+        let there = |certain: &Option<bool>, found: bool| certain.is_none_or(|certain| certain == found);
+        for (id, certain) in &facts.volumes {
+            assert!(there(certain, volumes.iter().any(|it| it.id == *id)), "{place}: {id} {certain:?}");
+        }
+        for (id, certain) in &facts.snapshots {
+            assert!(there(certain, snapshots.iter().any(|it| it.id == *id)), "{place}: {id} {certain:?}");
+        }
+        for (id, certain) in &facts.images {
+            assert!(there(certain, images.iter().any(|it| it.id == *id)), "{place}: {id} {certain:?}");
+        }
+    }
+}
+
+fn rules() -> Rules {
+    Rules {
+        start_when_created: true,
+        on_power_off: OnPowerOff::Stop,
+        on_failure: OnFailure::Restart,
+        after_host_reboot: AfterHostReboot::Start,
+    }
+}
+
+fn request(image: ImageId, name: &str, rules: Rules) -> InstanceRequest {
+    InstanceRequest {
+        min: 1,
+        max: 2,
+        cloud: Cloud::Native,
+        image,
+        instance_type: "small".to_owned(),
+        name: name.to_owned(),
+        description: String::new(),
+        host_name: None,
+        key_pair: None,
+        password: None,
+        user_data: b"#!/bin/sh".to_vec(),
+        metadata: BTreeMap::new(),
+        role: None,
+        system_disk: DiskRequest { delete_with_instance: true, ..DiskRequest::default() },
+        disks: vec![
+            DiskRequest { size_gib: Some(3), delete_with_instance: false, ..DiskRequest::default() },
+            DiskRequest { content: SourceRequest::Swap, ..DiskRequest::default() },
+        ],
+        zone: None,
+        subnet: None,
+        private_address: None,
+        security_groups: vec![],
+        tags: Tags::default(),
+        volume_tags: Tags::default(),
+        terms: Terms::PayAsYouGo { release: None },
+        rules,
+        protected: false,
+        dialect: serde_json::Value::Null,
+    }
+}
+
+async fn import(compute: &Arc<Compute>, log: &Log, file: &str) -> Option<ImageId> {
+    let new = NewImage {
+        name: file.to_owned(),
+        kernel: Some(("/somewhere/vmlinuz".into(), Some("/somewhere/initrd".into()), String::new())),
+        ..NewImage::default()
+    };
+    let (image, job) =
+        compute.import_image(ACCOUNT, &new, format!("/images/{file}").into(), None).await.unwrap();
+    log.facts().images.insert(image.id, None);
+    while compute.job(ACCOUNT, job.id).await.unwrap().ended.is_none() {
+        tokio::task::yield_now().await;
+    }
+    match compute.image(ACCOUNT, image.id).await {
+        Ok(found) => {
+            assert_eq!(found.state, ImageState::Available);
+            log.facts().images.insert(image.id, Some(true));
+            Some(image.id)
+        }
+        Err(_) => {
+            log.facts().images.insert(image.id, Some(false));
+            None
+        }
+    }
+}
+
+async fn launch(compute: &Arc<Compute>, log: &Log, request: InstanceRequest, token: Option<&str>) -> Vec<InstanceId> {
+    log.facts().launching = true;
+    let token = token.map(|token| Token {
+        operation: "launch",
+        token: token.to_owned(),
+        parameters: request.name.clone(),
+    });
+    let launch = Launch {
+        account: ACCOUNT.to_owned(),
+        token,
+        kinds: vec![request],
+        allowance: Amounts::UNLIMITED,
+        dry_run: false,
+    };
+    let launched = compute.launch(&launch).await.unwrap();
+    let mut facts = log.facts();
+    facts.launching = false;
+    let ids: Vec<InstanceId> = launched.instances.iter().map(|it| it.id).collect();
+    for id in &ids {
+        facts.instances.insert(*id, vec![State::Running]);
+    }
+    ids
+}
+
+async fn wait_for(compute: &Arc<Compute>, id: InstanceId, state: State) {
+    while compute.instance(ACCOUNT, id).await.unwrap().state() != state {
+        // Deadlines pass by the clock that nobody else turns.
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        turn(compute).await;
+    }
+}
+
+/// Lets a second pass.
+async fn turn(compute: &Arc<Compute>) {
+    let now = compute.clock().now();
+    compute.look_at_terms(now).await;
+    TURN.with_borrow(|turn| {
+        if let Some(turn) = turn {
+            turn();
+        }
+    });
+}
+
+thread_local! {
+    /// Turns the clock of the host that this thread plays.
+    pub static TURN: std::cell::RefCell<Option<Box<dyn Fn()>>> = const { std::cell::RefCell::new(None) };
+}
+
+async fn act(compute: &Arc<Compute>, log: &Log, id: InstanceId, action: Action, leads_to: State) {
+    log.facts().instances.get_mut(&id).unwrap().push(leads_to);
+    let allowance = Amounts::UNLIMITED;
+    compute.act(ACCOUNT, id, action, allowance, Protection::Respected).await.unwrap();
+    log.facts().instances.insert(id, vec![leads_to]);
+}
+
+async fn launch_twice(compute: Arc<Compute>, _: Arc<World>, log: Log) {
+    let image = import(&compute, &log, "good.raw").await.unwrap();
+    let first = launch(&compute, &log, request(image, "twice", rules()), Some("token")).await;
+    let second = launch(&compute, &log, request(image, "twice", rules()), Some("token")).await;
+    assert_eq!(first, second, "the token leads to the same instances");
+    let other = Launch {
+        account: ACCOUNT.to_owned(),
+        token: Some(Token {
+            operation: "launch",
+            token: "token".to_owned(),
+            parameters: "other".to_owned(),
+        }),
+        kinds: vec![request(image, "other", rules())],
+        allowance: Amounts::UNLIMITED,
+        dry_run: false,
+    };
+    assert!(matches!(compute.launch(&other).await, Err(ComputeError::TokenMismatch)));
+    for id in first {
+        wait_for(&compute, id, State::Running).await;
+    }
+    log.facts().done = true;
+}
+
+async fn stop_and_start(compute: Arc<Compute>, _: Arc<World>, log: Log) {
+    let image = import(&compute, &log, "good.raw").await.unwrap();
+    let one = InstanceRequest { max: 1, ..request(image, "one", rules()) };
+    let id = launch(&compute, &log, one, None).await[0];
+    wait_for(&compute, id, State::Running).await;
+    act(&compute, &log, id, Action::Stop, State::Stopped).await;
+    wait_for(&compute, id, State::Stopped).await;
+    act(&compute, &log, id, Action::Start, State::Running).await;
+    wait_for(&compute, id, State::Running).await;
+    act(&compute, &log, id, Action::Reboot, State::Running).await;
+    wait_for(&compute, id, State::Running).await;
+    act(&compute, &log, id, Action::RebootForced, State::Running).await;
+    wait_for(&compute, id, State::Running).await;
+    act(&compute, &log, id, Action::StopForced, State::Stopped).await;
+    wait_for(&compute, id, State::Stopped).await;
+    log.facts().done = true;
+}
+
+async fn terminate(compute: Arc<Compute>, _: Arc<World>, log: Log) {
+    let image = import(&compute, &log, "good.raw").await.unwrap();
+    let ids = launch(&compute, &log, request(image, "two", rules()), None).await;
+    // One in the midst of being made, one that runs.
+    act(&compute, &log, ids[0], Action::Terminate, State::Terminated).await;
+    wait_for(&compute, ids[1], State::Running).await;
+    act(&compute, &log, ids[1], Action::Terminate, State::Terminated).await;
+    wait_for(&compute, ids[0], State::Terminated).await;
+    wait_for(&compute, ids[1], State::Terminated).await;
+    log.facts().done = true;
+}
+
+async fn volumes(compute: Arc<Compute>, _: Arc<World>, log: Log) {
+    let image = import(&compute, &log, "good.raw").await.unwrap();
+    let one = InstanceRequest { max: 1, ..request(image, "one", rules()) };
+    let id = launch(&compute, &log, one, None).await[0];
+    wait_for(&compute, id, State::Running).await;
+    act(&compute, &log, id, Action::StopForced, State::Stopped).await;
+    wait_for(&compute, id, State::Stopped).await;
+
+    let blank = NewVolume { size_gib: Some(5), ..NewVolume::default() };
+    let volume = compute.create_volume(ACCOUNT, &blank, Amounts::UNLIMITED).await.unwrap().id;
+    log.facts().volumes.insert(volume, Some(true));
+    let available = async |volume| {
+        while compute.volume(ACCOUNT, volume).await.unwrap().state != compute::resource::VolumeState::Available {
+            tokio::task::yield_now().await;
+        }
+    };
+    available(volume).await;
+    compute.attach_volume(ACCOUNT, volume, id, None, false).await.unwrap();
+    compute.grow_volume(ACCOUNT, volume, 7, Amounts::UNLIMITED).await.unwrap();
+    let wanted = NewSnapshot {
+        volume,
+        name: "before".to_owned(),
+        description: String::new(),
+        tags: Tags::default(),
+    };
+    let (snapshot, job) = compute.create_snapshot(ACCOUNT, &wanted).await.unwrap();
+    log.facts().snapshots.insert(snapshot.id, Some(true));
+    while compute.job(ACCOUNT, job.id).await.unwrap().ended.is_none() {
+        tokio::task::yield_now().await;
+    }
+    let copy = NewVolume { snapshot: Some(snapshot.id), ..NewVolume::default() };
+    let copy = compute.create_volume(ACCOUNT, &copy, Amounts::UNLIMITED).await.unwrap().id;
+    log.facts().volumes.insert(copy, Some(true));
+    available(copy).await;
+    compute.detach_volume(ACCOUNT, volume).await.unwrap();
+    log.facts().volumes.insert(volume, None);
+    compute.delete_volume(ACCOUNT, volume).await.unwrap();
+    log.facts().volumes.insert(volume, Some(false));
+    log.facts().snapshots.insert(snapshot.id, None);
+    compute.delete_snapshot(ACCOUNT, snapshot.id).await.unwrap();
+    log.facts().snapshots.insert(snapshot.id, Some(false));
+    log.facts().done = true;
+}
+
+async fn images(compute: Arc<Compute>, _: Arc<World>, log: Log) {
+    assert!(import(&compute, &log, "broken.qcow2").await.is_none());
+    let image = import(&compute, &log, "good.raw").await.unwrap();
+    let change = ImageChange { public: Some(true), ..ImageChange::default() };
+    compute.change_image(ACCOUNT, image, &change).await.unwrap();
+    // Another image of the same content; the content stays when one of them goes.
+    let same = import(&compute, &log, "same.raw").await.unwrap();
+    let one = InstanceRequest { max: 1, ..request(image, "one", rules()) };
+    let id = launch(&compute, &log, one, None).await[0];
+    // At once: the instance still gets its disk.
+    log.facts().images.insert(image, None);
+    compute.delete_image(ACCOUNT, image).await.unwrap();
+    log.facts().images.insert(image, Some(false));
+    log.facts().images.insert(same, None);
+    compute.delete_image(ACCOUNT, same).await.unwrap();
+    log.facts().images.insert(same, Some(false));
+    wait_for(&compute, id, State::Running).await;
+    log.facts().done = true;
+}
+
+async fn faults(compute: Arc<Compute>, world: Arc<World>, log: Log) {
+    let image = import(&compute, &log, "good.raw").await.unwrap();
+    let ids = launch(&compute, &log, request(image, "two", rules()), None).await;
+    for id in &ids {
+        wait_for(&compute, *id, State::Running).await;
+    }
+    // It is restarted, again and again, and then no more.
+    for round in 1..=5 {
+        if round == 5 {
+            log.facts().instances.get_mut(&ids[0]).unwrap().push(State::Failed);
+        }
+        world.happens(ids[0], Report::Died);
+        let after = if round == 5 { State::Failed } else { State::Running };
+        wait_for_boot(&compute, ids[0], round).await;
+        wait_for(&compute, ids[0], after).await;
+    }
+    log.facts().instances.get_mut(&ids[1]).unwrap().push(State::Stopped);
+    world.happens(ids[1], Report::PoweredOff);
+    wait_for(&compute, ids[1], State::Stopped).await;
+    log.facts().done = true;
+}
+
+async fn wait_for_boot(compute: &Arc<Compute>, id: InstanceId, faults: u32) {
+    while compute.instance(ACCOUNT, id).await.unwrap().faults.count < faults {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn addresses(compute: Arc<Compute>, _: Arc<World>, log: Log) {
+    let image = import(&compute, &log, "good.raw").await.unwrap();
+    let one = InstanceRequest { max: 1, ..request(image, "one", rules()) };
+    let id = launch(&compute, &log, one, None).await[0];
+    let interface = compute.instance(ACCOUNT, id).await.unwrap().interfaces[0];
+    let address = compute.allocate_address(ACCOUNT, None, 0, Tags::default()).await.unwrap();
+    let other = compute.allocate_address(ACCOUNT, None, 0, Tags::default()).await.unwrap();
+    compute.associate_address(ACCOUNT, address.id, Some(interface)).await.unwrap();
+    assert!(matches!(
+        compute.release_address(ACCOUNT, address.id).await,
+        Err(ComputeError::InUse { .. })
+    ));
+    compute.release_address(ACCOUNT, other.id).await.unwrap();
+    act(&compute, &log, id, Action::Terminate, State::Terminated).await;
+    wait_for(&compute, id, State::Terminated).await;
+    log.facts().done = true;
+}
+
+/// Three instances that do different things when their host was rebooted.
+pub async fn one_of_each_rule(compute: Arc<Compute>, _: Arc<World>, log: Log) {
+    let image = import(&compute, &log, "good.raw").await.unwrap();
+    let all = [
+        ("start", AfterHostReboot::Start, State::Running),
+        ("stop", AfterHostReboot::Stop, State::Stopped),
+        ("terminate", AfterHostReboot::Terminate, State::Terminated),
+    ];
+    for (name, after_host_reboot, state) in all {
+        let rules = Rules { after_host_reboot, ..rules() };
+        let id = launch(&compute, &log, InstanceRequest { max: 1, ..request(image, name, rules) }, None).await[0];
+        wait_for(&compute, id, State::Running).await;
+        log.facts().instances.insert(id, vec![state]);
+    }
+}
