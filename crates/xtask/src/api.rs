@@ -13,9 +13,13 @@ pub struct Arguments {}
 
 /// Writes them.
 pub fn run(_: &Arguments) -> anyhow::Result<ExitCode> {
-    let path = tree::root().join("api/contracts/vmm.json");
-    let text = vmm_api::openapi().to_pretty_json().context("writing the contract as JSON")?;
-    fs::write(&path, text + "\n").with_context(|| format!("writing {}", path.display()))?;
-    println!("{}", path.display());
+    let vmm = vmm_api::openapi().to_pretty_json().context("writing the contract as JSON")?;
+    let native =
+        serde_json::to_string_pretty(&native_api::openapi()).context("writing the contract as JSON")?;
+    for (name, text) in [("vmm.json", vmm), ("native.json", native)] {
+        let path = tree::root().join("api/contracts").join(name);
+        fs::write(&path, text + "\n").with_context(|| format!("writing {}", path.display()))?;
+        println!("{}", path.display());
+    }
     Ok(ExitCode::SUCCESS)
 }
