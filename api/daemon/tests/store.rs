@@ -1,14 +1,16 @@
 //! The record store does what `compute::store` asks of one: against a model, by many at once, watched, and opened again.
+//! The one in memory, on which the core is tested, does the same.
 
 #![allow(clippy::unwrap_used)] // A test's helpers may fail like the test itself.
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use bothyd::records::{OpenError, SqliteStore};
 use compute::store::{
-    CommitError, Condition, Key, Revision, Store, Transaction, TypedError, UpdateError, WatchError, Write,
-    get, list, put, update,
+    CommitError, Condition, Key, MemoryStore, Revision, Store, Transaction, TypedError, UpdateError,
+    WatchError, Write, get, list, put, update,
 };
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -26,10 +28,12 @@ fn open(folder: &TempDir) -> SqliteStore {
     SqliteStore::open(&folder.path().join("records")).expect("it opens")
 }
 
-fn with_store(test: impl AsyncFnOnce(&SqliteStore)) {
+fn with_stores(test: impl AsyncFn(&dyn Store)) {
     let folder = TempDir::new().unwrap();
     let store = open(&folder);
-    Runtime::new().unwrap().block_on(test(&store));
+    let runtime = Runtime::new().unwrap();
+    runtime.block_on(test(&store));
+    runtime.block_on(test(&MemoryStore::new()));
 }
 
 /// What a store should have: key to value, first and last revision.
@@ -87,7 +91,7 @@ proptest! {
 
     #[test]
     fn it_is_as_the_model(transactions in prop::collection::vec(transactions(), 1..24), limit in 1..4_usize) {
-        with_store(async |store| {
+        with_stores(async |store| {
             let mut model = Model::default();
             for transaction in &transactions {
                 match (model.commit(transaction), store.commit(transaction.clone()).await) {
@@ -145,39 +149,44 @@ proptest! {
 #[test]
 fn many_writers_at_once_lose_nothing() {
     let folder = TempDir::new().unwrap();
-    let store = std::sync::Arc::new(open(&folder));
-    Runtime::new().unwrap().block_on(async {
-        let counter = key("counter");
-        store
-            .commit(Transaction { conditions: vec![], writes: vec![put(counter.clone(), &0_u64)] })
-            .await
-            .unwrap();
-        let tasks: Vec<_> = (0..16)
-            .map(|_| {
-                let (store, counter) = (store.clone(), counter.clone());
-                tokio::spawn(async move {
-                    for _ in 0..20 {
-                        let add = |number: &mut u64| {
-                            *number += 1;
-                            Ok::<(), std::convert::Infallible>(())
-                        };
-                        update(&*store, &counter, add).await.unwrap();
-                    }
-                })
+    let stores: [Arc<dyn Store>; 2] = [Arc::new(open(&folder)), Arc::new(MemoryStore::new())];
+    let runtime = Runtime::new().unwrap();
+    for store in stores {
+        runtime.block_on(many_writers(store));
+    }
+}
+
+async fn many_writers(store: Arc<dyn Store>) {
+    let counter = key("counter");
+    store
+        .commit(Transaction { conditions: vec![], writes: vec![put(counter.clone(), &0_u64)] })
+        .await
+        .unwrap();
+    let tasks: Vec<_> = (0..16)
+        .map(|_| {
+            let (store, counter) = (store.clone(), counter.clone());
+            tokio::spawn(async move {
+                for _ in 0..20 {
+                    let add = |number: &mut u64| {
+                        *number += 1;
+                        Ok::<(), std::convert::Infallible>(())
+                    };
+                    update(&*store, &counter, add).await.unwrap();
+                }
             })
-            .collect();
-        for task in tasks {
-            task.await.unwrap();
-        }
-        assert_eq!(get::<u64>(&*store, &counter).await.unwrap().unwrap().value, 320);
-        let (all, revision) = list::<u64>(&*store, "").await.unwrap();
-        assert_eq!((all.len(), revision), (1, Revision(321)));
-    });
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(get::<u64>(&*store, &counter).await.unwrap().unwrap().value, 320);
+    let (all, revision) = list::<u64>(&*store, "").await.unwrap();
+    assert_eq!((all.len(), revision), (1, Revision(321)));
 }
 
 #[test]
 fn what_can_never_be_done_is_refused() {
-    with_store(async |store| {
+    with_stores(async |store| {
         let many = (0..200).map(|n| Write::Delete(key(&format!("k/{n}")))).collect();
         let big = vec![Write::Put(key("big"), vec![0; 2 << 20])];
         let twice = vec![Write::Delete(key("a")), Write::Put(key("a"), vec![])];
@@ -191,7 +200,7 @@ fn what_can_never_be_done_is_refused() {
 
 #[test]
 fn a_record_that_is_not_understood_is_named_and_not_shown() {
-    with_store(async |store| {
+    with_stores(async |store| {
         for damaged in [r#"{"password": "hunter2""#, r#""hunter2""#, "\u{0}"] {
             store.commit(puts(&key("instance/x"), damaged.as_bytes())).await.unwrap();
             let error = get::<u64>(store, &key("instance/x")).await.unwrap_err();
@@ -205,7 +214,7 @@ fn a_record_that_is_not_understood_is_named_and_not_shown() {
 
 #[test]
 fn a_watcher_that_is_far_behind_is_told_to_list_anew() {
-    with_store(async |store| {
+    with_stores(async |store| {
         let mut slow = store.watch("", Revision(0));
         let counter = key("counter");
         // Together, so that they share commits to disk.

@@ -1,5 +1,6 @@
 //! Keys: a path of short plain words, `instance/i-1a2b3c4d`. They sort as their bytes do.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -72,6 +73,13 @@ impl TryFrom<String> for Key {
 impl From<Key> for String {
     fn from(key: Key) -> Self {
         key.0
+    }
+}
+
+/// Keys sort, hash and compare as their texts.
+impl Borrow<str> for Key {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

@@ -5,6 +5,7 @@
 //! key is not decided here.
 
 mod key;
+mod memory;
 mod typed;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use std::pin::Pin;
 use serde::{Deserialize, Serialize};
 
 pub use key::{Key, KeyError, MAX_KEY_BYTES};
+pub use memory::MemoryStore;
 pub use typed::{Kept, TypedError, UpdateError, get, list, put, update};
 
 /// Most bytes of a value. etcd takes 1.5 MiB for a whole request by default.
