@@ -4,6 +4,7 @@
 
 mod authenticate;
 mod manage;
+mod races;
 mod random;
 mod sessions;
 mod support;

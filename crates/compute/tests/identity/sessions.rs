@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::manage::ALL;
 use crate::support::{
-    ECS, TRUST, account, assert_sealed, assert_whole, at, identity, interleave, keys, on, records, run,
+    ECS, TRUST, account, assert_sealed, assert_whole, at, identity, keys, on, records, run,
 };
 
 const ONLY_ECS: &str = r#"{"Version":"1","Statement":{"Effect":"Allow","Action":"sts:AssumeRole",
@@ -211,29 +211,6 @@ fn another_role_gives_new_credentials_at_once() {
     let right = of_instance(&identity, id, "r", at(1));
     assert!(right.id != ahead.id && right.expiration == at(7));
     assert_whole(&store);
-}
-
-#[test]
-fn two_that_ask_at_once_get_the_same() {
-    for order in 0..1 << 12 {
-        let (identity, store) = identity();
-        let id = account(&identity, "acme").id;
-        run(identity.create_role(id, "r", "", ONLY_ECS, 3600, at(0))).unwrap();
-        let given = std::cell::RefCell::new(Vec::new());
-        let ask = || {
-            let (identity, given) = (&identity, &given);
-            Box::pin(async move {
-                let made =
-                    identity.credentials_for_instance(id, instance(), "r", ECS, KeyForm::Sts, at(0)).await;
-                given.borrow_mut().push(made.unwrap());
-            })
-        };
-        let schedule: Vec<usize> = (0..12).map(|bit| order >> bit & 1).collect();
-        interleave(vec![ask(), ask()], &schedule, || {});
-        let given = given.into_inner();
-        assert_eq!(given[0], given[1]);
-        assert_whole(&store);
-    }
 }
 
 #[test]
