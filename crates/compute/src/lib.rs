@@ -9,6 +9,7 @@ pub mod capacity;
 pub mod charge;
 pub mod compute;
 pub mod id;
+pub mod identity;
 pub mod key_pair;
 pub mod lifecycle;
 pub mod outside;

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use key::{Key, KeyError, MAX_KEY_BYTES};
 pub use memory::MemoryStore;
-pub use typed::{Kept, TypedError, UpdateError, get, list, put, update};
+pub use typed::{Kept, TypedError, UpdateError, get, list, page, put, update};
 
 /// Most bytes of a value. etcd takes 1.5 MiB for a whole request by default.
 pub const MAX_VALUE_BYTES: usize = 1 << 20;

@@ -107,6 +107,22 @@ pub async fn list<T: DeserializeOwned>(
     }
 }
 
+/// Up to `limit` values whose keys begin with a prefix and are greater than `after`, and whether there are more.
+///
+/// # Errors
+///
+/// The store cannot be read, or a record not be understood.
+pub async fn page<T: DeserializeOwned>(
+    store: &dyn Store,
+    prefix: &str,
+    after: Option<&Key>,
+    limit: usize,
+) -> Result<(Vec<Kept<T>>, bool), TypedError> {
+    let page = store.range(prefix, after, limit).await?;
+    let values = page.records.into_iter().map(decode).collect::<Result<_, _>>()?;
+    Ok((values, page.more))
+}
+
 /// Changes the value under a key: reads it, lets `change` change it, writes it if nobody else did meanwhile, and does all
 /// that again if somebody did.
 ///
