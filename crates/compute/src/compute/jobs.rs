@@ -106,6 +106,17 @@ impl Compute {
     }
 
     async fn attempt(self: &Arc<Self>, job: &Job) -> Result<(), ComputeError> {
+        // Two images may have one content: who removes it, or counts on it, says so on record before the next one looks.
+        let (_making, _removing) = match job.kind {
+            JobKind::ImportImage { .. } | JobKind::CopyImage { .. } => {
+                (Some(self.contents.read().await), None)
+            }
+            JobKind::DeleteImage { .. } => (None, Some(self.contents.write().await)),
+            JobKind::CreateVolume { .. } | JobKind::GrowVolume { .. } | JobKind::DeleteVolume { .. } => {
+                (None, None)
+            }
+            JobKind::CreateSnapshot { .. } | JobKind::DeleteSnapshot { .. } => (None, None),
+        };
         let changes = self.work(job).await?;
         self.end_job(job, JobState::Succeeded {}, changes).await
     }
@@ -124,13 +135,11 @@ impl Compute {
         let account = &job.account;
         match &job.kind {
             JobKind::ImportImage { image, source, sha256 } => {
-                let _making = self.contents.read().await;
                 let imported = self.disks.import(source, sha256.as_deref(), self.progress_of(job)).await?;
                 let boot = self.keep_kernel(*image).await?;
                 self.image_is_there(job, *image, imported, boot).await
             }
             JobKind::CopyImage { image, snapshot, take } => {
-                let _making = self.contents.read().await;
                 let imported = self.disks.image_of(*snapshot, self.progress_of(job)).await?;
                 let mut result = self.image_is_there(job, *image, imported, None).await?;
                 if *take {
@@ -270,7 +279,6 @@ impl Compute {
 
     /// Removes an image's disk and kernel, unless another image has the same.
     async fn delete_content(&self, id: ImageId) -> Result<Changes, ComputeError> {
-        let _removing = self.contents.write().await;
         let key = Image::key_of(id);
         let Some(image) = get::<Image>(&*self.store, &key).await? else { return Ok(removed(key)) };
         // Instances that were launched before are still to get their disks.

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use compute::capacity::Amounts;
 use compute::charge::Terms;
 use compute::compute::{
-    Compute, ComputeError, DiskRequest, ImageChange, InstanceRequest, Launch, NewImage, NewSnapshot, NewVolume,
-    Protection, SourceRequest, Token,
+    Compute, ComputeError, DiskRequest, ImageChange, InstanceRequest, Launch, NewImage, NewSnapshot,
+    NewVolume, Protection, SourceRequest, Token,
 };
 use compute::id::{ImageId, InstanceId, SnapshotId, VolumeId};
 use compute::lifecycle::{Action, AfterHostReboot, OnFailure, OnPowerOff, Report, Rules, State};
@@ -165,7 +165,12 @@ async fn import(compute: &Arc<Compute>, log: &Log, file: &str) -> Option<ImageId
     }
 }
 
-async fn launch(compute: &Arc<Compute>, log: &Log, request: InstanceRequest, token: Option<&str>) -> Vec<InstanceId> {
+async fn launch(
+    compute: &Arc<Compute>,
+    log: &Log,
+    request: InstanceRequest,
+    token: Option<&str>,
+) -> Vec<InstanceId> {
     log.facts().launching = true;
     let token = token.map(|token| Token {
         operation: "launch",
@@ -229,11 +234,7 @@ async fn launch_twice(compute: Arc<Compute>, _: Arc<World>, log: Log) {
     assert_eq!(first, second, "the token leads to the same instances");
     let other = Launch {
         account: ACCOUNT.to_owned(),
-        token: Some(Token {
-            operation: "launch",
-            token: "token".to_owned(),
-            parameters: "other".to_owned(),
-        }),
+        token: Some(Token { operation: "launch", token: "token".to_owned(), parameters: "other".to_owned() }),
         kinds: vec![request(image, "other", rules())],
         allowance: Amounts::UNLIMITED,
         dry_run: false,
@@ -287,19 +288,17 @@ async fn volumes(compute: Arc<Compute>, _: Arc<World>, log: Log) {
     let volume = compute.create_volume(ACCOUNT, &blank, Amounts::UNLIMITED).await.unwrap().id;
     log.facts().volumes.insert(volume, Some(true));
     let available = async |volume| {
-        while compute.volume(ACCOUNT, volume).await.unwrap().state != compute::resource::VolumeState::Available {
+        while compute.volume(ACCOUNT, volume).await.unwrap().state
+            != compute::resource::VolumeState::Available
+        {
             tokio::task::yield_now().await;
         }
     };
     available(volume).await;
     compute.attach_volume(ACCOUNT, volume, id, None, false).await.unwrap();
     compute.grow_volume(ACCOUNT, volume, 7, Amounts::UNLIMITED).await.unwrap();
-    let wanted = NewSnapshot {
-        volume,
-        name: "before".to_owned(),
-        description: String::new(),
-        tags: Tags::default(),
-    };
+    let wanted =
+        NewSnapshot { volume, name: "before".to_owned(), description: String::new(), tags: Tags::default() };
     let (snapshot, job) = compute.create_snapshot(ACCOUNT, &wanted).await.unwrap();
     log.facts().snapshots.insert(snapshot.id, Some(true));
     while compute.job(ACCOUNT, job.id).await.unwrap().ended.is_none() {
@@ -375,10 +374,7 @@ async fn addresses(compute: Arc<Compute>, _: Arc<World>, log: Log) {
     let address = compute.allocate_address(ACCOUNT, None, 0, Tags::default()).await.unwrap();
     let other = compute.allocate_address(ACCOUNT, None, 0, Tags::default()).await.unwrap();
     compute.associate_address(ACCOUNT, address.id, Some(interface)).await.unwrap();
-    assert!(matches!(
-        compute.release_address(ACCOUNT, address.id).await,
-        Err(ComputeError::InUse { .. })
-    ));
+    assert!(matches!(compute.release_address(ACCOUNT, address.id).await, Err(ComputeError::InUse { .. })));
     compute.release_address(ACCOUNT, other.id).await.unwrap();
     act(&compute, &log, id, Action::Terminate, State::Terminated).await;
     wait_for(&compute, id, State::Terminated).await;
@@ -395,7 +391,8 @@ pub async fn one_of_each_rule(compute: Arc<Compute>, _: Arc<World>, log: Log) {
     ];
     for (name, after_host_reboot, state) in all {
         let rules = Rules { after_host_reboot, ..rules() };
-        let id = launch(&compute, &log, InstanceRequest { max: 1, ..request(image, name, rules) }, None).await[0];
+        let id =
+            launch(&compute, &log, InstanceRequest { max: 1, ..request(image, name, rules) }, None).await[0];
         wait_for(&compute, id, State::Running).await;
         log.facts().instances.insert(id, vec![state]);
     }
