@@ -4,7 +4,7 @@
 //! socket it gets the few files that it works on, and answers in JSON. What it answers is believed as little as the disk
 //! itself: everything is limited and checked again by whoever asked.
 //!
-//! [`boot_files`] finds in this way what a disk boots.
+//! Two things are done this way: [`boot_files`] finds what a disk boots, and the store converts disk images.
 
 mod answer;
 pub mod boot_files;
@@ -17,3 +17,10 @@ pub use boot_files::{
     read_boot_files_as,
 };
 pub use process::HelperError;
+
+#[cfg(feature = "store")]
+pub(crate) use helper::live;
+#[cfg(feature = "store")]
+pub(crate) use process::{Deadline, Helper, start_error};
+#[cfg(feature = "store")]
+pub(crate) use sandbox::Rights;
