@@ -17,7 +17,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::time::{Duration, Instant};
 use storage::confined::{helper_main_doing, read_boot_files_as};
-use storage::{BootFiles, HELPER_ARGUMENT, ReadBootDiskError, helper_main, read_boot_files};
+use storage::{BootFiles, HELPER_ARGUMENT, HelperError, ReadBootDiskError, helper_main, read_boot_files};
 
 const NEWEST: &str = "6.1.0-10-amd64";
 /// Longer than anything here takes on a slow machine; the tests that wait for it to pass have their own.
@@ -109,7 +109,7 @@ fn misbehave(name: &str) -> ! {
         }),
         "misbehave-lie" => helper_main_doing(|_| {
             write_to_the_socket(
-                br#"{"found":{"title":"","version":"","kernel":"/k","initrds":[],"cmdline":""}}"#,
+                br#"{"done":{"title":"","version":"","kernel":"/k","initrds":[],"cmdline":""}}"#,
             );
             // Not what `helper_main_doing` would add: it ends here.
             exit()
@@ -251,7 +251,7 @@ fn refuses_what_is_no_disk() {
 fn forbidden_calls_kill() {
     for what in ["open", "socket", "exec", "thread", "kill", "code", "write-disk"] {
         let error = fails_as(&format!("misbehave-{what}"));
-        assert!(matches!(error, ReadBootDiskError::Forbidden), "{what}: {error}");
+        assert!(matches!(error, ReadBootDiskError::Helper(HelperError::Forbidden)), "{what}: {error}");
     }
 }
 
@@ -277,7 +277,10 @@ fn is_nobody_and_filtered() {
         };
         kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
         let error = helper.join().unwrap().unwrap_err();
-        assert!(matches!(&error, ReadBootDiskError::Killed(signal) if signal == "SIGKILL"), "{error}");
+        assert!(
+            matches!(&error, ReadBootDiskError::Helper(HelperError::Killed(signal)) if signal == "SIGKILL"),
+            "{error}"
+        );
         assert!(status.contains("\nNoNewPrivs:\t1\n"), "{status}");
         assert!(status.contains("\nCapEff:\t0000000000000000\n"), "{status}");
         assert!(status.contains("\nThreads:\t1\n"), "{status}");
@@ -291,21 +294,27 @@ fn is_nobody_and_filtered() {
 
 fn has_no_memory_to_spare() {
     let error = fails_as("misbehave-memory");
-    assert!(matches!(&error, ReadBootDiskError::Killed(signal) if signal == "SIGABRT"), "{error}");
+    assert!(
+        matches!(&error, ReadBootDiskError::Helper(HelperError::Killed(signal)) if signal == "SIGABRT"),
+        "{error}"
+    );
     let error = fails_as("misbehave-file-size");
-    assert!(matches!(&error, ReadBootDiskError::Killed(signal) if signal == "SIGXFSZ"), "{error}");
+    assert!(
+        matches!(&error, ReadBootDiskError::Helper(HelperError::Killed(signal)) if signal == "SIGXFSZ"),
+        "{error}"
+    );
 }
 
 fn a_panic_is_reported() {
     let error = fails_as("misbehave-panic");
-    let ReadBootDiskError::Crashed(text) = &error else { panic!("{error}") };
+    let ReadBootDiskError::Helper(HelperError::Crashed(text)) = &error else { panic!("{error}") };
     assert!(text.contains("red panic") && text.contains("confined.rs") && !text.contains('\u{1b}'), "{text}");
 }
 
 fn nonsense_is_refused() {
     for what in ["flood", "babble", "lie"] {
         let error = fails_as(&format!("misbehave-{what}"));
-        assert!(matches!(error, ReadBootDiskError::Nonsense(_)), "{what}: {error}");
+        assert!(matches!(error, ReadBootDiskError::Helper(HelperError::Nonsense(_))), "{what}: {error}");
     }
 }
 
@@ -313,11 +322,14 @@ fn a_helper_that_hangs_is_killed() {
     let started = Instant::now();
     let timeout = Duration::from_millis(300);
     let error = read_boot_files_as("misbehave-hang", &disk(&[0; 4096]), timeout).unwrap_err();
-    assert!(matches!(error, ReadBootDiskError::TimedOut(_)), "{error}");
+    assert!(matches!(error, ReadBootDiskError::Helper(HelperError::TimedOut(_))), "{error}");
     assert!(started.elapsed() >= timeout);
     // One that hides by closing its side does not win time.
     let error = fails_as("misbehave-close");
-    assert!(matches!(&error, ReadBootDiskError::Killed(signal) if signal == "SIGKILL"), "{error}");
+    assert!(
+        matches!(&error, ReadBootDiskError::Helper(HelperError::Killed(signal)) if signal == "SIGKILL"),
+        "{error}"
+    );
     assert!(started.elapsed() < TIMEOUT);
 }
 

@@ -60,9 +60,18 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Also installs the programs that read what we write.
+/// Also installs the programs that read what we write, and write what we read.
 fn unit(filter: Option<&str>) -> anyhow::Result<()> {
-    packages::ensure(&["openssh-client", "openssl"])?;
+    packages::ensure(&[
+        "btrfs-progs",
+        "e2fsprogs",
+        "file",
+        "openssh-client",
+        "openssl",
+        "qemu-utils",
+        "util-linux",
+        "xfsprogs",
+    ])?;
     cargo_test(&["--workspace", "--exclude", "micro", "--exclude", "node"], filter)
 }
 

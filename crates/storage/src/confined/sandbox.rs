@@ -1,8 +1,8 @@
 //! Giving up rights, for good: user, files, memory, processor time and nearly all system calls.
 //!
-//! Used by the helper alone. What is left is to read one descriptor, to write to a few, and to have memory.
+//! Used by the helpers alone. What is left is to read one descriptor, to write to a few, and to have memory.
 
-use crate::boot_disk::{MAX_INITRD_BYTES, chain};
+use crate::boot_disk::chain;
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
@@ -16,10 +16,22 @@ use std::os::fd::RawFd;
 
 /// Address space of the helper. It needs some 30 MiB, and more for a journal with much in it.
 const MAX_MEMORY_BYTES: u64 = 1 << 30;
-/// Processor time, for a disk that is made to take long. A large image takes less than a second.
-const MAX_CPU_SECONDS: u64 = 60;
 /// User and group that own nothing.
 const NOBODY: u32 = 65534;
+
+/// What a helper keeps.
+pub(crate) struct Rights {
+    /// Descriptor that may be read at offsets.
+    pub read: RawFd,
+    /// Whether its data and holes may be asked for.
+    pub seek: bool,
+    /// Descriptors that may be written to.
+    pub write: Vec<RawFd>,
+    /// Largest file that may be written, in bytes.
+    pub file_bytes: u64,
+    /// Processor time, in seconds.
+    pub cpu_seconds: u64,
+}
 
 /// Closes all descriptors from `first` on, among them those that a library opened without the flag that closes them.
 pub(super) fn close_all_from(first: RawFd) -> Result<(), String> {
@@ -28,20 +40,19 @@ pub(super) fn close_all_from(first: RawFd) -> Result<(), String> {
     Errno::result(result).map(drop).map_err(|errno| format!("cannot close inherited files: {errno}"))
 }
 
-/// Confines this process, which has one thread, to reading `disk` and writing to `writable`.
-pub(super) fn enter(disk: RawFd, writable: &[RawFd]) -> Result<(), String> {
-    let filter =
-        filter(disk, writable).map_err(|error| format!("cannot make the filter: {}", chain(&error)))?;
+/// Confines this process, which has one thread, to these rights.
+pub(super) fn enter(rights: &Rights) -> Result<(), String> {
+    let filter = filter(rights).map_err(|error| format!("cannot make the filter: {}", chain(&error)))?;
     become_nobody().map_err(|errno| format!("cannot become nobody: {errno}"))?;
     // Only now: changing the user undoes both.
     prctl::set_dumpable(false).map_err(|errno| format!("cannot forbid debugging: {errno}"))?;
     prctl::set_pdeathsig(Signal::SIGKILL)
-        .map_err(|errno| format!("cannot tie itself to the VMM: {errno}"))?;
+        .map_err(|errno| format!("cannot tie itself to its parent: {errno}"))?;
     prctl::set_no_new_privs().map_err(|errno| format!("cannot renounce new rights: {errno}"))?;
     let limits = [
         (Resource::RLIMIT_AS, MAX_MEMORY_BYTES),
-        (Resource::RLIMIT_CPU, MAX_CPU_SECONDS),
-        (Resource::RLIMIT_FSIZE, MAX_INITRD_BYTES),
+        (Resource::RLIMIT_CPU, rights.cpu_seconds),
+        (Resource::RLIMIT_FSIZE, rights.file_bytes),
         (Resource::RLIMIT_NOFILE, 0),
         (Resource::RLIMIT_NPROC, 0),
         (Resource::RLIMIT_CORE, 0),
@@ -69,7 +80,7 @@ fn become_nobody() -> nix::Result<()> {
 }
 
 /// Any other system call kills the process.
-fn filter(disk: RawFd, writable: &[RawFd]) -> Result<BpfProgram, seccompiler::BackendError> {
+fn filter(rights: &Rights) -> Result<BpfProgram, seccompiler::BackendError> {
     use SeccompCmpArgLen::{Dword, Qword};
     use SeccompCmpOp::{Eq, MaskedEq};
     // Descriptors, processes and flags are 32 bits to the kernel; casts keep their bits.
@@ -77,9 +88,9 @@ fn filter(disk: RawFd, writable: &[RawFd]) -> Result<BpfProgram, seccompiler::Ba
     let has = |argument, mask: i32, value: i32| {
         SeccompCondition::new(argument, Qword, MaskedEq(mask as u64), value as u64)
     };
-    let write = writable.iter().map(|file| SeccompRule::new(vec![is(0, *file)?]));
-    let rules = BTreeMap::from([
-        (libc::SYS_pread64, vec![SeccompRule::new(vec![is(0, disk)?])?]),
+    let write = rights.write.iter().map(|file| SeccompRule::new(vec![is(0, *file)?]));
+    let mut rules = BTreeMap::from([
+        (libc::SYS_pread64, vec![SeccompRule::new(vec![is(0, rights.read)?])?]),
         (libc::SYS_write, write.collect::<Result<_, _>>()?),
         // Memory: never of a file, never to be executed.
         (
@@ -106,6 +117,9 @@ fn filter(disk: RawFd, writable: &[RawFd]) -> Result<BpfProgram, seccompiler::Ba
         (libc::SYS_exit, vec![]),
         (libc::SYS_exit_group, vec![]),
     ]);
+    if rights.seek {
+        rules.insert(libc::SYS_lseek, vec![SeccompRule::new(vec![is(0, rights.read)?])?]);
+    }
     let arch = std::env::consts::ARCH.try_into()?;
     SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, arch)?.try_into()
 }
