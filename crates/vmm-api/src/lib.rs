@@ -14,8 +14,8 @@ mod client;
 mod openapi;
 
 pub use config::{
-    Boot, ConsoleConfig, Dhcp, Disk, DiskBoot, DiskSource, KernelBoot, MacAddress, MacAddressError, Memory, Nic,
-    Smbios, TapSource, VmConfig,
+    Boot, ConsoleConfig, Dhcp, Disk, DiskBoot, DiskSource, KernelBoot, MacAddress, MacAddressError, Memory,
+    Nic, Smbios, TapSource, VmConfig,
 };
 pub use error::{ErrorBody, ErrorCode};
 pub use event::{Event, EventKind, EventPage};
