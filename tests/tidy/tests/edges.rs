@@ -9,6 +9,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("bothyd", &["compute"]),
     ("compute", &[]),
     ("devices", &[]),
+    ("hostnet", &[]),
     ("storage", &[]),
     ("vmm-api", &[]),
     ("vmm", &["devices", "storage", "vmm-api"]),
