@@ -27,15 +27,21 @@ fn net() {
     replay("net", virtio::net);
 }
 
+#[test]
+fn dhcp() {
+    replay("dhcp", virtio::dhcp);
+}
+
 /// Some thousands of inputs made from the corpora by changing bytes: a fuzzer's first minute.
 #[test]
-fn block_and_net_with_bytes_changed() {
+fn all_with_bytes_changed() {
     let mut state = 1u64;
     let mut random = move || {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (state >> 33) as usize
     };
-    for (target, run) in [("block", virtio::block as fn(&[u8])), ("net", virtio::net)] {
+    for (target, run) in [("block", virtio::block as fn(&[u8])), ("net", virtio::net), ("dhcp", virtio::dhcp)]
+    {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/corpus").join(target);
         for file in fs::read_dir(folder).unwrap() {
             let bytes = fs::read(file.unwrap().path()).unwrap();

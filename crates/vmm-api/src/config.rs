@@ -150,12 +150,12 @@ pub struct Nic {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Dhcp {
-    /// The guest's address.
+    /// The guest's address, one that a machine of the subnet can have.
     #[cfg_attr(feature = "openapi", schema(value_type = String, example = "10.0.0.5"))]
     pub address: Ipv4Addr,
-    /// Bits of the subnet's mask, 1 to 32.
+    /// Bits of the subnet's mask, 1 to 32. With 32 the guest is also told a route to its router.
     pub prefix_len: u8,
-    /// The router, which is also who answers as the DHCP server.
+    /// The router, which is also who answers as the DHCP server. In the subnet, unless that has 32 bits.
     #[cfg_attr(feature = "openapi", schema(value_type = String, example = "10.0.0.1"))]
     pub router: Ipv4Addr,
     /// Name servers, at most 8.
@@ -165,10 +165,11 @@ pub struct Dhcp {
     /// The host name, whatever the guest asks for: at most 63 letters, digits and hyphens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_name: Option<String>,
-    /// The domain, if any.
+    /// The domain, if any: a DNS name of at most 253 characters. Clients that take no more than the shortest messages do
+    /// not get it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
-    /// The MTU, in bytes.
+    /// The MTU, in bytes, at least 68 and at most that of the interface.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u16>,
     /// How long a lease lasts, in seconds, at least 60.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use devices::virtio::QueueMetrics;
 use devices::virtio::metrics::LATENCY_BOUNDS_US;
+use devices::virtio::net::DhcpCounts;
 use vmm_api::{VmInfo, VmState};
 
 use crate::vcpu::{EXIT_NAMES, ExitCounts};
@@ -18,6 +19,8 @@ pub struct Sources {
     pub vcpus: Vec<Arc<ExitCounts>>,
     /// By device: its name and its queues.
     pub devices: Vec<(String, Vec<Arc<QueueMetrics>>)>,
+    /// By network interface that serves DHCP.
+    pub dhcp: Vec<(String, Arc<DhcpCounts>)>,
 }
 
 /// The counters of whatever machine there is.
@@ -39,6 +42,7 @@ impl Metrics {
         render_machine(&mut text, info);
         render_exits(&mut text, &sources.vcpus);
         render_queues(&mut text, &sources.devices);
+        render_dhcp(&mut text, &sources.dhcp);
         text
     }
 }
@@ -61,6 +65,30 @@ fn render_exits(text: &mut String, vcpus: &[Arc<ExitCounts>]) {
     for (vcpu, counts) in vcpus.iter().enumerate() {
         for (kind, count) in EXIT_NAMES.iter().zip(counts.get()) {
             let _ = writeln!(text, "bothy_vmm_exits_total{{vcpu=\"{vcpu}\",kind=\"{kind}\"}} {count}");
+        }
+    }
+}
+
+fn render_dhcp(text: &mut String, servers: &[(String, Arc<DhcpCounts>)]) {
+    let name = "bothy_vmm_dhcp_messages_total";
+    header(
+        text,
+        name,
+        "counter",
+        "DHCP messages of the guest by what became of them; dropped: answers it did not take.",
+    );
+    for (device, counts) in servers {
+        let outcomes = [
+            ("answered", &counts.answered),
+            ("refused", &counts.refused),
+            ("ignored", &counts.ignored),
+            ("declined", &counts.declined),
+            ("malformed", &counts.malformed),
+            ("dropped", &counts.dropped),
+        ];
+        for (outcome, count) in outcomes {
+            let _ =
+                writeln!(text, "{name}{{device=\"{device}\",outcome=\"{outcome}\"}} {}", count.load(Relaxed));
         }
     }
 }
@@ -109,5 +137,23 @@ fn render_queues(text: &mut String, devices: &[(String, Vec<Arc<QueueMetrics>>)]
         }
         let _ = writeln!(text, "{name}_sum{{{labels}}} {}", queue.latency_ns.load(Relaxed) as f64 / 1e9);
         let _ = writeln!(text, "{name}_count{{{labels}}} {total}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_became_of_dhcp_messages() {
+        let counts = Arc::new(DhcpCounts::default());
+        counts.refused.store(3, Relaxed);
+        let mut text = String::new();
+        render_dhcp(&mut text, &[("net1".to_owned(), counts)]);
+        assert!(
+            text.contains("bothy_vmm_dhcp_messages_total{device=\"net1\",outcome=\"refused\"} 3\n"),
+            "{text}"
+        );
+        assert_eq!(text.lines().count(), 2 + 6);
     }
 }

@@ -16,7 +16,7 @@ use devices::rtc::{self, Rtc};
 use devices::serial::{self, Serial};
 use devices::virtio::VirtioDevice;
 use devices::virtio::block::{Block, BlockConfig};
-use devices::virtio::net::{Net, NetConfig};
+use devices::virtio::net::{DhcpConfig, DhcpCounts, Net, NetConfig};
 use devices::virtio::pci::{BAR_BYTES, VirtioPci};
 use devices::virtio::rng::Rng;
 use kvm_bindings::{Msrs, kvm_msr_entry};
@@ -97,6 +97,7 @@ pub struct Vm {
     button: PowerButton,
     console: Arc<Console>,
     exits: Vec<Arc<ExitCounts>>,
+    dhcp: Vec<(String, Arc<DhcpCounts>)>,
     _ports: Arc<Bus>,
     _mmio: Arc<Bus>,
     _fd: Arc<VmFd>,
@@ -127,7 +128,8 @@ impl Vm {
         let (ports, mmio) = (Arc::new(Bus::default()), Arc::new(Bus::default()));
         let button = add_legacy_devices(&ports, &fd, &outside)?;
         let root = Arc::new(Mutex::new(PciRoot::new(&mmio)));
-        let virtio = add_virtio_devices(id, config, host, &root, &fd, &memory, &outside.events)?;
+        let Models { devices, dhcp } = models(id, config, host, &outside.events)?;
+        let virtio = add_virtio_devices(devices, &root, &fd, &memory, &outside.events)?;
         ports.insert(
             pci::ports::PORT.into(),
             pci::ports::PORTS,
@@ -166,6 +168,7 @@ impl Vm {
             button,
             console,
             exits,
+            dhcp,
             _ports: ports,
             _mmio: mmio,
             _fd: fd,
@@ -208,7 +211,7 @@ impl Vm {
     pub fn metrics(&self) -> Sources {
         let devices =
             self.virtio.iter().map(|device| device.lock().unwrap_or_else(PoisonError::into_inner).metrics());
-        Sources { vcpus: self.exits.clone(), devices: devices.collect() }
+        Sources { vcpus: self.exits.clone(), devices: devices.collect(), dhcp: self.dhcp.clone() }
     }
 }
 
@@ -264,9 +267,7 @@ fn shared<D: BusDevice + 'static>(device: D) -> Arc<Mutex<D>> {
 }
 
 fn add_virtio_devices(
-    id: &str,
-    config: &VmConfig,
-    host: &HostResources,
+    devices: Vec<Named>,
     root: &Mutex<PciRoot>,
     fd: &Arc<VmFd>,
     memory: &GuestMemoryMmap,
@@ -275,7 +276,7 @@ fn add_virtio_devices(
     let interrupts: Arc<KvmInterrupts> = Arc::new(KvmInterrupts::new(Arc::clone(fd)));
     let mut root = root.lock().unwrap_or_else(PoisonError::into_inner);
     let mut virtio = Vec::new();
-    for (index, (name, model)) in models(id, config, host, events)?.into_iter().enumerate() {
+    for (index, (name, model)) in devices.into_iter().enumerate() {
         let no_slot =
             || BuildError::Device { device: name.clone(), source: io::Error::other("no PCI slot is free") };
         let slot = Slot::nth(index).filter(|slot| slot.bus < layout::PCI_BUSES).ok_or_else(no_slot)?;
@@ -295,14 +296,22 @@ fn add_virtio_devices(
 /// A device and its name.
 type Named = (String, Box<dyn VirtioDevice>);
 
+/// What a machine has of virtio.
+struct Models {
+    devices: Vec<Named>,
+    /// The counters of those network cards that serve DHCP.
+    dhcp: Vec<(String, Arc<DhcpCounts>)>,
+}
+
 /// All virtio devices with their names: disks first, in their order, so that `/dev/vda` is the first of them.
 fn models(
     id: &str,
     config: &VmConfig,
     host: &HostResources,
     events: &EventSink,
-) -> Result<Vec<Named>, BuildError> {
+) -> Result<Models, BuildError> {
     let mut models: Vec<Named> = Vec::new();
+    let mut dhcp = Vec::new();
     for (index, (disk, open)) in config.disks.iter().zip(&host.disks).enumerate() {
         let name = format!("blk{index}");
         let open = open.try_clone().map_err(device(&name))?;
@@ -313,11 +322,28 @@ fn models(
         let name = format!("net{index}");
         let tap = tap.try_clone().map_err(device(&name))?;
         let mac = nic.mac.unwrap_or_else(|| identity::mac(id, index)).0;
-        models.push((name, Box::new(Net::new(NetConfig { tap, mac, mtu: nic.mtu }))));
+        let lease = nic.dhcp.clone().map(lease);
+        let net = Net::new(NetConfig { tap, mac, mtu: nic.mtu, dhcp: lease }).map_err(device(&name))?;
+        dhcp.extend(net.dhcp_counts().map(|counts| (name.clone(), counts)));
+        models.push((name, Box::new(net)));
     }
     let entropy = File::open("/dev/urandom").map_err(device("rng"))?;
     models.push(("rng".to_owned(), Box::new(Rng::new(entropy))));
-    Ok(models)
+    Ok(Models { devices: models, dhcp })
+}
+
+/// What the configuration says of DHCP, for the device.
+fn lease(dhcp: vmm_api::Dhcp) -> DhcpConfig {
+    DhcpConfig {
+        address: dhcp.address,
+        prefix_len: dhcp.prefix_len,
+        router: dhcp.router,
+        dns: dhcp.dns,
+        host_name: dhcp.host_name,
+        domain: dhcp.domain,
+        mtu: dhcp.mtu,
+        lease_seconds: dhcp.lease_seconds,
+    }
 }
 
 /// Where the serial port writes to.

@@ -1,17 +1,18 @@
-//! Runs virtio devices against memory of the input's making, on the calling thread. Included by the targets `block` and
-//! `net`, and by `crates/devices/tests/corpus.rs`, which replays their corpora.
+//! Runs virtio devices against memory of the input's making, on the calling thread. Included by the targets `block`,
+//! `net` and `dhcp`, and by `crates/devices/tests/corpus.rs`, which replays their corpora.
 //!
-//! The first byte chooses features, the second how many packets wait (net). The rest is guest memory from address 0: a
-//! descriptor table of 16, the available ring at 0x100, the used ring at 0x180, and whatever they point to.
+//! The first byte chooses features and DHCP (net), the second how many packets wait (net). The rest is guest memory from
+//! address 0: a descriptor table of 16, the available ring at 0x100, the used ring at 0x180, and whatever they point to.
 #![allow(dead_code, reason = "each program that includes this uses a part of it")]
 
 use std::fs::File;
+use std::net::Ipv4Addr;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 
 use devices::virtio::block::{Block, BlockConfig, Disk};
-use devices::virtio::net::{Net, NetConfig, Tap};
+use devices::virtio::net::{DhcpConfig, Net, NetConfig, Tap, dhcp_answer};
 use devices::virtio::{Interrupts, ReadyQueue, RingPosition};
 use virtio_queue::{Queue, QueueT};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
@@ -24,10 +25,16 @@ const QUEUE_SIZE: u16 = 16;
 /// Features by the bits of the first byte: FLUSH, MRG_RXBUF, INDIRECT_DESC, EVENT_IDX.
 const FEATURES: [u32; 4] = [9, 15, 28, 29];
 
+/// The bit of the first byte that makes a network card serve DHCP.
+const DHCP: u8 = 1 << 4;
+
+const MAC: [u8; 6] = [2; 6];
+
 const START: RingPosition = RingPosition { next_avail: 0, next_used: 0 };
 
 struct Input<'a> {
     features: u64,
+    dhcp: bool,
     packets: u8,
     contents: &'a [u8],
 }
@@ -36,7 +43,12 @@ fn parse(bytes: &[u8]) -> Option<Input<'_>> {
     let (&[choice, packets], contents) = bytes.split_first_chunk::<2>()?;
     let chosen = FEATURES.iter().enumerate().filter(|(at, _)| choice & 1 << at != 0);
     let features = chosen.fold(0, |features, (_, bit)| features | 1 << bit);
-    Some(Input { features, packets, contents: &contents[..contents.len().min(MEMORY_BYTES)] })
+    Some(Input {
+        features,
+        dhcp: choice & DHCP != 0,
+        packets,
+        contents: &contents[..contents.len().min(MEMORY_BYTES)],
+    })
 }
 
 fn memory(input: &Input<'_>) -> GuestMemoryMmap {
@@ -99,9 +111,67 @@ pub fn net(bytes: &[u8]) {
         let _ = theirs.send(&vec![packet; length]);
     }
     let tap = Tap::from_socket(File::from(OwnedFd::from(ours)));
-    let mut net = Net::new(NetConfig { tap, mac: [2; 6], mtu: None });
+    let dhcp = input.dhcp.then(lease);
+    let mut net = Net::new(NetConfig { tap, mac: MAC, mtu: None, dhcp }).expect("a card");
     check(net.serve_once(ready(&memory, 0, input.features, START)).expect("served"));
     // The device wrote to its memory; the transmit queue gets it as it was.
     memory.write_slice(input.contents, GuestAddress(0)).expect("no longer than the memory");
     check(net.serve_once(ready(&memory, 1, input.features, START)).expect("served"));
+    // Now with answers, if there are any.
+    memory.write_slice(input.contents, GuestAddress(0)).expect("no longer than the memory");
+    check(net.serve_once(ready(&memory, 0, input.features, START)).expect("served"));
+}
+
+fn lease() -> DhcpConfig {
+    DhcpConfig {
+        address: Ipv4Addr::new(10, 0, 0, 5),
+        prefix_len: 24,
+        router: Ipv4Addr::new(10, 0, 0, 1),
+        dns: vec![Ipv4Addr::new(9, 9, 9, 9); 8],
+        host_name: Some("h".repeat(63)),
+        domain: Some("d".repeat(253)),
+        mtu: Some(1400),
+        lease_seconds: 3600,
+    }
+}
+
+/// The DHCP server of a network card. The first byte says what the input is: 0 a packet as a guest sends it, all else a
+/// DHCP message that arrives in a sound packet.
+pub fn dhcp(bytes: &[u8]) {
+    let Some((&kind, input)) = bytes.split_first() else { return };
+    let packet = if kind == 0 { input.to_vec() } else { around(input) };
+    let Some(answer) = dhcp_answer(&lease(), MAC, &packet) else { return };
+    // To the card, from the router's port 67 to port 68; a reply to the client with its address, or with none.
+    assert!(answer.len() <= 12 + 1514, "longer than a frame");
+    assert_eq!(answer[..12], [0; 12]);
+    let frame = &answer[12..];
+    assert_eq!(frame[12..14], [8, 0]);
+    assert_eq!(frame[26..30], [10, 0, 0, 1]);
+    assert_eq!(frame[34..38], [0, 67, 0, 68]);
+    let message = &frame[42..];
+    assert_eq!(message[0], 2);
+    assert!([[10, 0, 0, 5], [0; 4]].iter().any(|address| message[16..20] == *address));
+    assert_eq!(message[28..34], MAC);
+}
+
+/// A packet to the server with `message` in it, its UDP checksum left to the card.
+fn around(message: &[u8]) -> Vec<u8> {
+    let message = &message[..message.len().min(1472)];
+    let length = |headers: usize| ((message.len() + headers) as u16).to_be_bytes();
+    let mut ip = [0x45, 0, 0, 0, 0, 0, 0, 0, 64, 17, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255];
+    ip[2..4].copy_from_slice(&length(28));
+    let sum = ip.chunks(2).fold(0, |sum, pair| sum + u32::from(u16::from_be_bytes([pair[0], pair[1]])));
+    let sum = !(((sum & 0xffff) + (sum >> 16)) as u16);
+    ip[10..12].copy_from_slice(&sum.to_be_bytes());
+    let mut packet = vec![0; 12];
+    packet[0] = 1;
+    packet.extend_from_slice(&[0xff; 6]);
+    packet.extend_from_slice(&MAC);
+    packet.extend_from_slice(&[8, 0]);
+    packet.extend_from_slice(&ip);
+    packet.extend_from_slice(&[0, 68, 0, 67]);
+    packet.extend_from_slice(&length(8));
+    packet.extend_from_slice(&[0, 0]);
+    packet.extend_from_slice(message);
+    packet
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use node::{BOOT, Images, Network, Vm, kernel_boot, sparse_file};
 use sha2::{Digest, Sha256};
-use vmm_api::{Disk, DiskSource, EventKind, ExitReason, Nic, TapSource, VmState};
+use vmm_api::{Dhcp, Disk, DiskSource, EventKind, ExitReason, Nic, TapSource, VmState};
 
 fn disk(id: &str, path: std::path::PathBuf) -> Disk {
     Disk { id: id.to_owned(), source: DiskSource::Path(path), read_only: false, direct: None }
@@ -158,6 +158,45 @@ fn tcp_both_ways_arrives_whole() {
     let ping =
         network.command("ping").args(["-c", "3", "-W", "10", "10.7.0.2"]).output().expect("ping is there");
     assert!(ping.status.success(), "{}", String::from_utf8_lossy(&ping.stdout));
+    vm.ask(async |client| client.kill().await).unwrap();
+}
+
+/// There is no DHCP server on the host: its own VMM answers the guest, also when it renews, by unicast through ARP.
+#[test]
+fn a_guest_gets_and_renews_its_address_from_its_vmm() {
+    let Some(images) = Images::find() else { return };
+    let network = Network::new("dhcp");
+    network.add_tap("tap0", Some("10.7.0.1/20"));
+    let script = "[ $1 = deconfig ] && exit; ip addr add $ip/$mask dev eth0 2>/dev/null; \
+                  echo LEASE $1 $ip/$mask $router $dns $domain $hostname $mtu $lease $serverid";
+    let command = format!(
+        "echo '{script}' >/tmp/s; sed -i '1i #!/bin/sh' /tmp/s; chmod +x /tmp/s; ip link set eth0 up; \
+         udhcpc -f -i eth0 -s /tmp/s -x hostname:mine & \
+         until ping -c 1 -W 1 10.7.0.1; do sleep 1; done; echo REACHED; kill -USR1 $!; read line"
+    );
+    let mut config = kernel_boot(&images, 1, &command);
+    let dhcp = Dhcp {
+        address: [10, 7, 0, 5].into(),
+        prefix_len: 20,
+        router: [10, 7, 0, 1].into(),
+        dns: vec![[9, 9, 9, 9].into(), [1, 1, 1, 1].into()],
+        host_name: Some("web-1".to_owned()),
+        domain: Some("compute.internal".to_owned()),
+        mtu: Some(1400),
+        lease_seconds: 600,
+    };
+    config.nics = vec![Nic { dhcp: Some(dhcp), ..nic("tap0") }];
+    let mut vm = Vm::boot(&images, Some(&network), &config);
+    vm.wait_for("REACHED\n", 1, BOOT);
+    vm.wait_for("LEASE renew", 1, BOOT);
+    let told = "10.7.0.5/20 10.7.0.1 9.9.9.9 1.1.1.1 compute.internal web-1 1400 600 10.7.0.1";
+    assert_eq!(vm.line("LEASE bound "), told);
+    vm.wait_for(&format!("LEASE renew {told}\n"), 1, BOOT);
+    let metrics = vm.ask(async |client| client.metrics().await).expect("the VMM answers");
+    for count in ["\"answered\"} 3\n", "\"malformed\"} 0\n", "\"dropped\"} 0\n"] {
+        let line = format!("bothy_vmm_dhcp_messages_total{{device=\"net0\",outcome={count}");
+        assert!(metrics.contains(&line), "{line}{metrics}");
+    }
     vm.ask(async |client| client.kill().await).unwrap();
 }
 

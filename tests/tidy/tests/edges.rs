@@ -11,6 +11,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("compute", &[]),
     ("devices", &[]),
     ("native-api", &[]),
+    ("hostnet", &[]),
     ("storage", &[]),
     ("vmm-api", &[]),
     ("vmm", &["devices", "storage", "vmm-api"]),

@@ -2,6 +2,8 @@
 //! folder, in the place of a guest.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod wire;
+
 use std::collections::HashMap;
 use std::io::Write as _;
 use std::sync::atomic::Ordering;

@@ -2,11 +2,16 @@
 //! tap to the guest, `transmit` back; `tap` is the host's side.
 //!
 //! Created by `vmm::vm`. Passes checksum and segmentation work through unfinished where both ends agree, and looks into
-//! no packet. No control queue, so no filters and no second pair of queues; the link is always up.
+//! no packet but for DHCP, which it answers itself where it is told to (`dhcp`, through `answers`). No control queue, so no filters and no second pair of queues; the link is always up.
 
+mod answers;
+mod dhcp;
 mod receive;
 mod tap;
 mod transmit;
+
+use std::io;
+use std::sync::Arc;
 
 use virtio_bindings::virtio_net::{
     VIRTIO_NET_F_CSUM, VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_ECN, VIRTIO_NET_F_GUEST_TSO4,
@@ -17,6 +22,9 @@ use virtio_bindings::virtio_net::{
 };
 use virtio_queue::QueueT;
 
+use self::answers::Answers;
+use self::dhcp::DhcpServer;
+pub use self::dhcp::{DhcpConfig, DhcpCounts, dhcp_answer};
 use self::receive::Receiver;
 pub use self::tap::{OpenTapError, Tap};
 use self::transmit::Transmitter;
@@ -47,6 +55,8 @@ pub struct NetConfig {
     pub mac: [u8; 6],
     /// The MTU that the guest is told, if any.
     pub mtu: Option<u16>,
+    /// The lease that the guest gets when it asks by DHCP; without, its requests go to the tap like all else.
+    pub dhcp: Option<DhcpConfig>,
 }
 
 /// Work on packets that one end can leave to the other.
@@ -73,9 +83,18 @@ const OFFLOADS: [Offload; 6] = [
     },
 ];
 
+/// What the workers share to serve DHCP.
+struct Dhcp {
+    config: Arc<DhcpConfig>,
+    answers: Arc<Answers>,
+    counts: Arc<DhcpCounts>,
+}
+
 /// The network card.
 pub struct Net {
     tap: Tap,
+    mac: [u8; 6],
+    dhcp: Option<Dhcp>,
     config: [u8; CONFIG_BYTES],
     features: u64,
     receiver: Option<QueueWorker>,
@@ -83,8 +102,8 @@ pub struct Net {
 }
 
 impl Net {
-    /// A card on a tap.
-    pub fn new(config: NetConfig) -> Self {
+    /// A card on a tap. Fails when the host has no descriptor left.
+    pub fn new(config: NetConfig) -> io::Result<Self> {
         let mut features = bits(&[VIRTIO_NET_F_MAC, VIRTIO_NET_F_STATUS, VIRTIO_NET_F_MRG_RXBUF]);
         if config.mtu.is_some() {
             features |= bits(&[VIRTIO_NET_F_MTU]);
@@ -92,13 +111,28 @@ impl Net {
         for offload in offered(&config.tap) {
             features |= bits(offload.guest) | bits(offload.host);
         }
-        Self {
+        let dhcp = match config.dhcp {
+            Some(lease) => Some(Dhcp {
+                config: Arc::new(lease),
+                answers: Arc::new(Answers::new()?),
+                counts: Arc::default(),
+            }),
+            None => None,
+        };
+        Ok(Self {
             config: config_space(config.mac, config.mtu),
             tap: config.tap,
+            mac: config.mac,
+            dhcp,
             features,
             receiver: None,
             transmitter: None,
-        }
+        })
+    }
+
+    /// The counters of the DHCP server, if there is one.
+    pub fn dhcp_counts(&self) -> Option<Arc<DhcpCounts>> {
+        self.dhcp.as_ref().map(|dhcp| Arc::clone(&dhcp.counts))
     }
 
     /// Serves what is on a queue and the tap now, on the calling thread. For fuzzing.
@@ -108,9 +142,9 @@ impl Net {
         match queue.index {
             RECEIVE => {
                 let mergeable = queue.has_feature(VIRTIO_NET_F_MRG_RXBUF);
-                Ok(Receiver::new(Ring::new(queue), tap, mergeable).drain(&Stop::new()?))
+                Ok(Receiver::new(Ring::new(queue), tap, self.answers(), mergeable).drain(&Stop::new()?))
             }
-            TRANSMIT => Ok(Transmitter::new(Ring::new(queue), tap).drain()),
+            TRANSMIT => Ok(Transmitter::new(Ring::new(queue), tap, self.dhcp_server()).drain()),
             other => Err(StartQueueError::NoSuchQueue(other)),
         }
     }
@@ -119,13 +153,17 @@ impl Net {
         self.tap.set_offloads(tap_offloads(queue.features))?;
         if queue.queue.next_avail() == 0 && queue.queue.next_used() == 0 {
             self.tap.discard_stale();
+            if let Some(dhcp) = &self.dhcp {
+                dhcp.answers.clear();
+            }
         }
         let tap = self.tap.try_clone()?;
         let kick = queue.kick.try_clone()?;
         let name = queue.name.clone();
         let mergeable = queue.has_feature(VIRTIO_NET_F_MRG_RXBUF);
+        let answers = self.answers();
         self.receiver = Some(QueueWorker::start(&name, move |stop| {
-            Receiver::new(Ring::new(queue), tap, mergeable).run(&kick, stop)
+            Receiver::new(Ring::new(queue), tap, answers, mergeable).run(&kick, stop)
         })?);
         Ok(())
     }
@@ -134,10 +172,26 @@ impl Net {
         let tap = self.tap.try_clone()?;
         let kick = queue.kick.try_clone()?;
         let name = queue.name.clone();
+        let dhcp = self.dhcp_server();
         self.transmitter = Some(QueueWorker::start(&name, move |stop| {
-            Transmitter::new(Ring::new(queue), tap).run(&kick, stop)
+            Transmitter::new(Ring::new(queue), tap, dhcp).run(&kick, stop)
         })?);
         Ok(())
+    }
+
+    fn answers(&self) -> Option<Arc<Answers>> {
+        self.dhcp.as_ref().map(|dhcp| Arc::clone(&dhcp.answers))
+    }
+
+    fn dhcp_server(&self) -> Option<DhcpServer> {
+        self.dhcp.as_ref().map(|dhcp| {
+            DhcpServer::new(
+                Arc::clone(&dhcp.config),
+                self.mac,
+                Arc::clone(&dhcp.answers),
+                Arc::clone(&dhcp.counts),
+            )
+        })
     }
 }
 

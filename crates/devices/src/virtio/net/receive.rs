@@ -2,13 +2,16 @@
 //!
 //! With mergeable buffers (VIRTIO 1.2, 5.1.6.3.2) a packet takes as many chains as it needs, which is known only once it
 //! has been read. So enough chains for the largest packet are held ready, and those that it did not fill serve the next
-//! one. Only while the driver is short of chains is a packet read into a buffer of ours, and copied when it has more.
+//! one. Only while the driver is short of chains is a packet read into a buffer of ours, and copied when it has more. Through
+//! that buffer come also the packets that are not the tap's but made here (`answers`).
 
 use std::io;
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 
 use vmm_sys_util::eventfd::EventFd;
 
+use super::answers::Answers;
 use super::tap::Tap;
 use super::{HEADER_BYTES, MAX_FRAME_BYTES};
 use crate::virtio::device::RingPosition;
@@ -28,6 +31,8 @@ const MAX_IOVECS: usize = 1023;
 pub(super) struct Receiver {
     ring: Ring,
     tap: Tap,
+    /// What is said here, and not by the tap.
+    answers: Option<Arc<Answers>>,
     mergeable: bool,
     /// Chains taken but not filled, `held[first..first + count]` around the end. As many as the ring has descriptors.
     held: Vec<Chain>,
@@ -64,11 +69,12 @@ enum End {
 }
 
 impl Receiver {
-    pub(super) fn new(ring: Ring, tap: Tap, mergeable: bool) -> Self {
+    pub(super) fn new(ring: Ring, tap: Tap, answers: Option<Arc<Answers>>, mergeable: bool) -> Self {
         let held = (0..ring.size()).map(|_| Chain::new(ring.memory())).collect();
         Self {
             ring,
             tap,
+            answers,
             mergeable,
             held,
             first: 0,
@@ -96,7 +102,11 @@ impl Receiver {
                 End::Batch => {}
                 // Chains that come meanwhile do not matter, so the driver need not notify.
                 End::NoPacket => {
-                    wait(&[self.tap.as_raw_fd(), stop.as_raw_fd()]);
+                    let answers = self.answers.as_ref().map_or(-1, |answers| answers.as_raw_fd());
+                    let [_, _, answered] = wait(&[self.tap.as_raw_fd(), stop.as_raw_fd(), answers]);
+                    if answered && let Some(answers) = &self.answers {
+                        answers.acknowledge();
+                    }
                 }
                 End::NoChain => {
                     if !self.ring.arm() {
@@ -145,6 +155,7 @@ impl Receiver {
                 break;
             }
             self.hold();
+            self.take_answer();
             let received = if self.waiting > 0 {
                 self.deliver_waiting()
             } else if self.count == 0 {
@@ -167,6 +178,19 @@ impl Receiver {
             }
         }
         End::Batch
+    }
+
+    /// Lets an answer of ours be the next packet, if there is one and no other is under way.
+    fn take_answer(&mut self) {
+        if self.waiting > 0 {
+            return;
+        }
+        if let Some(frame) = self.answers.as_ref().and_then(|answers| answers.pop())
+            && let Some(packet) = self.packet.get_mut(..frame.len())
+        {
+            packet.copy_from_slice(&frame);
+            self.waiting = frame.len();
+        }
     }
 
     /// Takes chains until the largest packet has room.
@@ -232,7 +256,8 @@ impl Receiver {
 
     fn deliver_waiting(&mut self) -> io::Result<bool> {
         if self.room < self.waiting as u64 {
-            if self.count < self.held.len() && self.segments < MAX_IOVECS {
+            let most = if self.mergeable { self.held.len() } else { 1 };
+            if self.count < most && self.segments < MAX_IOVECS {
                 return Ok(false);
             }
             // The driver cannot give more than this.

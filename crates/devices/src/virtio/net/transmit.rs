@@ -1,11 +1,13 @@
 //! From the guest to the tap: one `writev` a packet, straight from guest memory. A packet that the host does not take is
-//! dropped and counted, as on any wire; nothing here waits for the host.
+//! dropped and counted, as on any wire; nothing here waits for the host. With DHCP served here, packets to its port go to
+//! `dhcp` instead.
 
 use std::io;
 use std::os::fd::AsRawFd;
 
 use vmm_sys_util::eventfd::EventFd;
 
+use super::dhcp::DhcpServer;
 use super::tap::Tap;
 use super::{HEADER_BYTES, MAX_FRAME_BYTES};
 use crate::virtio::device::RingPosition;
@@ -19,13 +21,14 @@ const BATCH: usize = 64;
 pub(super) struct Transmitter {
     ring: Ring,
     tap: Tap,
+    dhcp: Option<DhcpServer>,
     chain: Chain,
 }
 
 impl Transmitter {
-    pub(super) fn new(ring: Ring, tap: Tap) -> Self {
+    pub(super) fn new(ring: Ring, tap: Tap, dhcp: Option<DhcpServer>) -> Self {
         let chain = Chain::new(ring.memory());
-        Self { ring, tap, chain }
+        Self { ring, tap, dhcp, chain }
     }
 
     /// Sends until asked to stop.
@@ -66,11 +69,18 @@ impl Transmitter {
         true
     }
 
-    fn send(&self) {
+    fn send(&mut self) {
         let length = self.chain.readable_len();
         // The kernel checks what the header says; here only that there is one, and a packet after it.
         if length <= HEADER_BYTES as u64 || length > MAX_FRAME_BYTES as u64 {
             QueueMetrics::count(&self.ring.metrics().malformed);
+            return;
+        }
+        if let Some(dhcp) = &mut self.dhcp
+            && dhcp.wants(&self.chain)
+        {
+            self.ring.metrics().request(length - HEADER_BYTES as u64);
+            dhcp.serve(&mut self.chain);
             return;
         }
         match self.write() {

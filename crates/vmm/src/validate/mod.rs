@@ -1,6 +1,8 @@
 //! Checks a configuration when it is given, before anything is opened: what could not work on any host, and what this
 //! host does not have.
 
+mod dhcp;
+
 use std::collections::HashSet;
 
 use vmm_api::{Boot, ErrorBody, ErrorCode, VmConfig};
@@ -152,6 +154,9 @@ fn nics(config: &VmConfig) -> Result<(), ErrorBody> {
                 format!("two network interfaces have the MAC address {mac}"),
                 "give each its own",
             ));
+        }
+        if let Some(lease) = &nic.dhcp {
+            dhcp::lease(lease, nic.mtu)?;
         }
     }
     Ok(())
