@@ -143,6 +143,12 @@ pub trait Machines: Send + Sync {
     /// Resets the VM, and answers when it runs again.
     fn reset(&self, instance: Id<Instance>) -> Answer<'_, Result<(), HostError>>;
 
+    /// Lets the VM stand still until `resume`, or until the machine is looked at. Where there is no VM, nothing happens.
+    fn pause(&self, instance: Id<Instance>) -> Answer<'_, Result<(), HostError>>;
+
+    /// Lets it go on. Where there is no VM, nothing happens.
+    fn resume(&self, instance: Id<Instance>) -> Answer<'_, Result<(), HostError>>;
+
     /// Ends the VMM, and answers when its process and all its children are gone, or none was there.
     fn kill(&self, instance: Id<Instance>) -> Answer<'_, Result<(), HostError>>;
 
@@ -228,6 +234,9 @@ pub trait Disks: Send + Sync {
 
     /// Removes it. Nobody can read its blocks afterwards. One that is not there is success.
     fn delete(&self, volume: Id<Volume>) -> Answer<'_, Result<(), HostError>>;
+
+    /// Whether a snapshot is taken at one moment. Where it is not, nobody may write to the volume meanwhile.
+    fn snapshots_at_once(&self) -> bool;
 
     /// Keeps what is on a volume now as a snapshot. One that is there is success.
     fn snapshot(

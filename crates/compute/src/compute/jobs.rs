@@ -169,7 +169,7 @@ impl Compute {
                 Ok(removed(owned_key(Volume::WORD, account, &volume.to_string())))
             }
             JobKind::CreateSnapshot { snapshot, volume } => {
-                self.disks.snapshot(*volume, *snapshot).await?;
+                self.take_snapshot(account, *volume, *snapshot).await?;
                 self.snapshot_is(account, *snapshot, SnapshotState::Completed).await
             }
             JobKind::DeleteSnapshot { snapshot } => {
@@ -177,6 +177,28 @@ impl Compute {
                 Ok(removed(owned_key(Snapshot::WORD, account, &snapshot.to_string())))
             }
         }
+    }
+
+    /// Where a snapshot takes its time, the guest that has the volume stands still meanwhile. A daemon that is killed then
+    /// lets it go on when it looks at it again.
+    async fn take_snapshot(
+        &self,
+        account: &str,
+        volume: VolumeId,
+        snapshot: SnapshotId,
+    ) -> Result<(), ComputeError> {
+        let holder = match self.disks.snapshots_at_once() {
+            true => None,
+            false => self.volume(account, volume).await?.attachment.map(|attachment| attachment.instance),
+        };
+        let Some(holder) = holder else { return Ok(self.disks.snapshot(volume, snapshot).await?) };
+        self.machines.pause(holder).await?;
+        let taken = self.disks.snapshot(volume, snapshot).await;
+        let mut again = Again::new(self, holder, "let its guest go on");
+        while let Err(error) = self.machines.resume(holder).await {
+            again.after(&error).await;
+        }
+        Ok(taken?)
     }
 
     /// What is left of a job that failed: the thing it was to make is gone, or says that it failed.

@@ -134,6 +134,7 @@ impl Host {
     fn check(&self, log: &Log, place: &str) {
         let real = self.real.lock().unwrap();
         let instances = self.all::<Instance>();
+        assert!(real.paused.is_empty(), "{place}: a guest stands still");
         let running: BTreeSet<InstanceId> =
             instances.iter().filter(|it| it.state() == State::Running).map(|it| it.id).collect();
         let machines: BTreeSet<InstanceId> = real.vms.keys().copied().collect();

@@ -21,6 +21,7 @@ use compute::store::{
 #[derive(Default)]
 pub struct Real {
     pub vms: BTreeMap<InstanceId, Vm>,
+    pub paused: BTreeSet<InstanceId>,
     /// Taps, cgroups and sockets.
     pub leavings: BTreeSet<InstanceId>,
     pub consoles: BTreeSet<InstanceId>,
@@ -144,13 +145,14 @@ impl Machines for World {
     }
 
     fn look(&self, instance: InstanceId) -> Answer<'_, Sight> {
-        Box::pin(self.act(move |real| Sight {
-            report: match real.vms.get(&instance) {
+        Box::pin(self.act(move |real| {
+            real.paused.remove(&instance);
+            let report = match real.vms.get(&instance) {
                 Some(Vm { ended: None, .. }) => Report::Running,
                 Some(Vm { ended: Some(report), .. }) => *report,
                 None => Report::Lost,
-            },
-            reason: String::new(),
+            };
+            Sight { report, reason: String::new() }
         }))
     }
 
@@ -177,9 +179,24 @@ impl Machines for World {
         }))
     }
 
+    fn pause(&self, instance: InstanceId) -> Answer<'_, Result<(), HostError>> {
+        Box::pin(self.act(move |real| {
+            real.paused.insert(instance);
+            Ok(())
+        }))
+    }
+
+    fn resume(&self, instance: InstanceId) -> Answer<'_, Result<(), HostError>> {
+        Box::pin(self.act(move |real| {
+            real.paused.remove(&instance);
+            Ok(())
+        }))
+    }
+
     fn kill(&self, instance: InstanceId) -> Answer<'_, Result<(), HostError>> {
         Box::pin(self.act(move |real| {
             real.vms.remove(&instance);
+            real.paused.remove(&instance);
             Ok(())
         }))
     }
@@ -253,6 +270,10 @@ impl Disks for World {
             real.volumes.remove(&volume);
             Ok(())
         }))
+    }
+
+    fn snapshots_at_once(&self) -> bool {
+        false
     }
 
     fn snapshot(&self, volume: VolumeId, snapshot: SnapshotId) -> Answer<'_, Result<(), HostError>> {

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! images/SHA256      an image's content, named by its hash; never changed
+//! kernels/SHA256     a kernel or an initial RAM disk, likewise
 //! volumes/vol-…      a volume: exactly as long as its disk, locked by the VMM that has it
 //! snapshots/snap-…   what was on a volume at some time; never changed
 //! temporary/         what is not finished; emptied when the store is opened
@@ -26,6 +27,7 @@ pub(crate) mod files;
 mod fresh;
 pub mod image;
 mod images;
+mod kernels;
 mod snapshots;
 mod sparse;
 mod volumes;
@@ -79,6 +81,8 @@ pub struct Present {
     pub snapshots: Vec<String>,
     /// Hashes of images.
     pub images: Vec<String>,
+    /// Copies of kernels and initial RAM disks.
+    pub kernels: Vec<PathBuf>,
 }
 
 /// The store. May be used by several threads at once; its calls block for as long as the disk takes.
@@ -86,6 +90,7 @@ pub struct Present {
 pub struct Store {
     limits: Limits,
     images: Folder,
+    kernels: Folder,
     volumes: Folder,
     snapshots: Folder,
     temporary: Folder,
@@ -116,7 +121,7 @@ impl Store {
             errno => error("lock the store's folder")(errno.into()),
         })?;
         let open = |name: &str| Folder::open(folder.join(name)).map_err(error("make a folder of the store"));
-        let (images, volumes) = (open("images")?, open("volumes")?);
+        let (images, kernels, volumes) = (open("images")?, open("kernels")?, open("volumes")?);
         let (snapshots, temporary) = (open("snapshots")?, open("temporary")?);
         lock.sync_all().map_err(error("sync the store's folder"))?;
         temporary.empty().map_err(error("remove what is temporary in the store"))?;
@@ -124,6 +129,7 @@ impl Store {
         Ok(Self {
             limits,
             images,
+            kernels,
             volumes,
             snapshots,
             temporary,
@@ -153,6 +159,10 @@ impl Store {
             volumes: names(&self.volumes, |name| volumes::check_id(name).is_ok())?,
             snapshots: names(&self.snapshots, |name| snapshots::check_id(name).is_ok())?,
             images: names(&self.images, |name| images::check_hash(name).is_ok())?,
+            kernels: names(&self.kernels, |name| images::check_hash(name).is_ok())?
+                .into_iter()
+                .map(|name| self.kernels.path().join(name))
+                .collect(),
         })
     }
 

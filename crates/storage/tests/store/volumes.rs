@@ -60,7 +60,7 @@ pub fn come_and_go() {
     assert_eq!(fs::read(place.path("store/snapshots").join(SNAPSHOT)).unwrap()[..8192], [7; 8192]);
     assert_eq!(
         store.present().unwrap(),
-        Present { volumes: vec![VOLUME.into()], snapshots: vec![SNAPSHOT.into()], images: vec![] }
+        Present { volumes: vec![VOLUME.into()], snapshots: vec![SNAPSHOT.into()], ..Present::default() }
     );
     assert!(store.free_bytes().unwrap() > 0);
 
