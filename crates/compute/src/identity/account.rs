@@ -222,7 +222,9 @@ impl Identity {
             let writes = vec![Write::Delete(kept.key.clone()), Write::Delete(name_key(&account.name))];
             match self.store.commit(Transaction { conditions, writes }).await {
                 Ok(_) => return Ok(()),
-                Err(CommitError::Conflict { key, .. }) if key == kept.key => {}
+                // Of the account too the caller may have said something that does not hold.
+                Err(CommitError::Conflict { key, modified })
+                    if key == kept.key && modified != Some(kept.modified) => {}
                 Err(CommitError::Conflict { .. }) => return Err(DeleteError::OwnsResources { kind, name }),
                 Err(error) => return Err(StoreFailed::from(error).into()),
             }

@@ -8,7 +8,7 @@ use compute::identity::{
 };
 use compute::store::{Condition, Key, Store, Transaction, put};
 
-use crate::support::{ECS, TRUST, account, assert_whole, at, identity, interleave, run};
+use crate::support::{ECS, TRUST, account, assert_whole, at, identity, in_every_order, interleave, run};
 
 pub const A: &str = include_str!("a.pem");
 pub const B: &str = include_str!("b.pem");
@@ -47,6 +47,8 @@ fn an_account_is_made_found_changed_and_deleted() {
     let owns_none = vec![Condition::Absent(counter)];
     let refused = run(identity.delete_account(made.id, owns_none));
     assert!(matches!(refused, Err(DeleteError::OwnsResources { .. })), "{refused:?}");
+    let impossible = run(identity.delete_account(made.id, vec![Condition::Absent(account_key(made.id))]));
+    assert!(matches!(impossible, Err(DeleteError::OwnsResources { .. })), "{impossible:?}");
     run(identity.delete_account(made.id, vec![Condition::Present(account_key(made.id))])).unwrap();
     assert!(matches!(run(identity.account(made.id)), Err(LookError::Absent { .. })));
     assert!(matches!(run(identity.enable_account(made.id, true)), Err(ChangeError::Absent { .. })));
@@ -334,11 +336,9 @@ fn a_role_is_passed_by_whoever_may_to_whom_it_trusts() {
 
 #[test]
 fn of_two_that_make_the_same_name_one_wins() {
-    // Every order of their steps there is, for the first ones: each takes about four.
-    for order in 0..1 << 8 {
+    in_every_order(|schedule| {
         let (identity, store) = identity();
         let id = account(&identity, "acme").id;
-        let schedule: Vec<usize> = (0..8).map(|bit| order >> bit & 1).collect();
         let outcomes = std::cell::RefCell::new(Vec::new());
         let create = |name: &'static str| {
             let (identity, outcomes) = (&identity, &outcomes);
@@ -349,7 +349,7 @@ fn of_two_that_make_the_same_name_one_wins() {
                 outcomes.borrow_mut().push(account.map(drop));
             })
         };
-        interleave(vec![create("ann"), create("Ann")], &schedule, || assert_whole(&store));
+        let choices = interleave(vec![create("ann"), create("Ann")], schedule, || assert_whole(&store));
         let outcomes = outcomes.into_inner();
         let of = |kind| {
             let taken =
@@ -359,5 +359,6 @@ fn of_two_that_make_the_same_name_one_wins() {
         let made = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
         assert_eq!((made, of(Kind::User), of(Kind::Account)), (2, 1, 1), "{outcomes:?}");
         assert_eq!(run(identity.account(id)).unwrap().users, 1);
-    }
+        choices
+    });
 }

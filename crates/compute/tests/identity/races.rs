@@ -11,10 +11,9 @@ use compute::identity::{
 use jiff::Timestamp;
 
 use crate::manage::{A, ALL};
-use crate::support::{ECS, Halting, TRUST, account, assert_whole, at, identity, interleave, run};
-
-/// Bits of a schedule. No operation here has more steps than half of them, when it is not made to start anew.
-const STEPS: usize = 10;
+use crate::support::{
+    ECS, Halting, TRUST, account, assert_whole, at, identity, in_every_order, interleave, run,
+};
 
 type Task<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
@@ -25,7 +24,7 @@ fn race<L, R>(
     right: impl for<'a> Fn(&'a Identity, AccountId) -> Task<'a, R>,
     judge: impl Fn(&Identity, AccountId, L, R),
 ) {
-    for order in 0..1 << STEPS {
+    in_every_order(|schedule| {
         let (identity, store): (_, std::sync::Arc<Halting>) = identity();
         let id = account(&identity, "acme").id;
         set_up(&identity, id);
@@ -34,11 +33,11 @@ fn race<L, R>(
             Box::pin(async { of_left = Some(left(&identity, id).await) }),
             Box::pin(async { of_right = Some(right(&identity, id).await) }),
         ];
-        let schedule: Vec<usize> = (0..STEPS).map(|bit| order >> bit & 1).collect();
-        interleave(futures, &schedule, || assert_whole(&store));
+        let choices = interleave(futures, schedule, || assert_whole(&store));
         judge(&identity, id, of_left.unwrap(), of_right.unwrap());
         assert_whole(&store);
-    }
+        choices
+    });
 }
 
 fn ann() -> KeyOwner {

@@ -33,22 +33,46 @@ pub fn run<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Polls several, each time that which the schedule names, then all in turn; `between` is called after each poll.
+/// Polls several, each time that which the schedule names, or the first when it names none; `between` is called after each
+/// poll. Answers how often there was a choice.
 pub fn interleave<'a>(
     mut futures: Vec<Pin<Box<dyn Future<Output = ()> + 'a>>>,
     schedule: &[usize],
     mut between: impl FnMut(),
-) {
+) -> usize {
     let mut context = Context::from_waker(Waker::noop());
-    let mut turn = 0;
+    let mut choices = 0;
     while !futures.is_empty() {
-        let index = schedule.get(turn).copied().unwrap_or(turn) % futures.len();
-        turn += 1;
+        let mut index = 0;
+        if futures.len() > 1 {
+            index = schedule.get(choices).copied().unwrap_or(0) % futures.len();
+            choices += 1;
+        }
         if futures[index].as_mut().poll(&mut context).is_ready() {
             drop(futures.remove(index));
         }
         between();
     }
+    choices
+}
+
+/// Runs two tasks in every order of their steps that there is. `run` is given a schedule, and answers as `interleave` does.
+pub fn in_every_order(mut run: impl FnMut(&[usize]) -> usize) {
+    let mut schedule: Vec<usize> = Vec::new();
+    let mut orders = 0;
+    loop {
+        let choices = run(&schedule);
+        assert!(choices >= schedule.len(), "a schedule is followed to its end");
+        orders += 1;
+        // The next one: the last choice of the first task becomes one of the second, and what follows is open again.
+        schedule.resize(choices, 0);
+        while schedule.pop_if(|choice| *choice == 1).is_some() {}
+        match schedule.last_mut() {
+            Some(choice) => *choice = 1,
+            None => break,
+        }
+    }
+    assert!(orders > 5, "{orders} orders are hardly all");
 }
 
 /// A store in memory that does nothing when it is first polled, so that somebody else has a turn before each of its answers;
