@@ -120,6 +120,8 @@ impl StoreError {
             | Self::Smaller { .. }
             | Self::Size { .. }
             | Self::InUse { .. } => Fault::Refused,
+            // No file of this file system is so large.
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::FileTooLarge => Fault::Refused,
             Self::Program { .. } | Self::Io { .. } => Fault::Failed,
         }
     }

@@ -3,7 +3,7 @@
 use super::volumes::MIB;
 use super::*;
 use std::time::Instant;
-use storage::store::{Content, StoreError};
+use storage::store::{Content, Fault, StoreError};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0 my key";
 
@@ -52,6 +52,7 @@ pub fn swap() {
         // Where a file may be so large.
         if let Err(error) = place.store.create_volume(id, bytes, &Content::Swap) {
             assert!(bytes > 16 << 40 && error.to_string().contains("cannot make volume"), "{error}");
+            assert_eq!(error.fault(), Fault::Refused, "{error:?}");
             continue;
         }
         let path = place.path("store/volumes").join(id);
