@@ -2,5 +2,13 @@
 
 #![forbid(unsafe_code)]
 
+pub mod capacity;
+pub mod config;
+pub mod disks;
+mod durable;
 pub mod host_key;
+pub mod listen;
+pub mod machines;
+pub mod node;
 pub mod records;
+pub mod vmms;

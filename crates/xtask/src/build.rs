@@ -17,6 +17,30 @@ pub fn vmm() -> anyhow::Result<PathBuf> {
     Ok(tree::target().join("release/bothy-vmm"))
 }
 
+/// The programs as they would be installed.
+pub struct Programs {
+    /// The command line.
+    pub bothy: PathBuf,
+    /// The daemon.
+    pub bothyd: PathBuf,
+    /// The VMM.
+    pub vmm: PathBuf,
+}
+
+/// Builds all programs as they would be installed. Each apart: what one needs of a crate is not in the others.
+pub fn programs() -> anyhow::Result<Programs> {
+    let vmm = vmm()?;
+    for (package, name) in [("bothyd", "bothyd"), ("cli", "bothy")] {
+        let step = Step::new(format!("building {name}"));
+        let status =
+            cargo().args(["build", "--release", "--quiet", "--package", package, "--bin", name]).status();
+        ensure!(status.context("running cargo")?.success(), "{name} does not build");
+        step.done();
+    }
+    let release = tree::target().join("release");
+    Ok(Programs { bothy: release.join("bothy"), bothyd: release.join("bothyd"), vmm })
+}
+
 /// Builds the test programs of a package, and says where they are.
 pub fn tests(package: &str) -> anyhow::Result<Vec<PathBuf>> {
     let step = Step::new(format!("building the tests of {package}"));

@@ -10,6 +10,7 @@ mod fuzz;
 mod host_vm;
 mod image;
 mod kernel;
+mod package;
 mod packages;
 mod probe;
 mod progress;
@@ -46,6 +47,7 @@ enum Command {
     /// The part of the benchmarks that runs on the KVM host
     #[command(hide = true)]
     BenchStory(bench::StoryArguments),
+    Package(package::Arguments),
     Api(api::Arguments),
 }
 
@@ -61,6 +63,7 @@ fn main() -> anyhow::Result<std::process::ExitCode> {
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::BenchStory(arguments) => bench::tell(&arguments),
+        Command::Package(arguments) => package::run(&arguments),
         Command::Api(arguments) => api::run(&arguments),
     }
 }

@@ -91,7 +91,7 @@ impl Host {
         });
         assert!(world.tell.set(told).is_ok());
         let clock = Arc::clone(&self.clock);
-        scenarios::TURN.set(Some(Box::new(move || clock.advance(Duration::from_secs(1)))));
+        scenarios::TURN.set(Some(Box::new(move |by| clock.advance(by))));
         let lived = runtime.block_on(async {
             let story = async {
                 compute.recover().await.unwrap();
@@ -282,4 +282,17 @@ fn after_a_reboot_of_the_host_instances_go_on_as_they_were_told_to() {
     states.sort_by(|a, b| a.0.cmp(&b.0));
     let expected = [("start", State::Running), ("stop", State::Stopped), ("terminate", State::Terminated)];
     assert_eq!(states, expected.map(|(name, state)| (name.to_owned(), state)));
+}
+
+#[test]
+fn an_unpaid_subscription_is_locked_and_released_and_a_renewed_one_goes_on() {
+    let (host, log) = (Host::new(false), Log::default());
+    let begin = std::time::Instant::now();
+    assert!(host.live(&Life::for_ever(), |compute, world| scenarios::three_years(
+        compute,
+        world,
+        log.clone()
+    )));
+    host.check(&log, "three years later");
+    println!("three years took {:?}", begin.elapsed());
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use compute::capacity::Amounts;
-use compute::charge::Terms;
+use compute::charge::{Period, Release, Subscription, Terms};
 use compute::compute::{
     Compute, ComputeError, DiskRequest, ImageChange, InstanceRequest, Launch, NewImage, NewSnapshot,
     NewVolume, Protection, SourceRequest, Token,
@@ -210,14 +211,14 @@ async fn turn(compute: &Arc<Compute>) {
     compute.look_at_terms(now).await;
     TURN.with_borrow(|turn| {
         if let Some(turn) = turn {
-            turn();
+            turn(Duration::from_secs(1));
         }
     });
 }
 
 thread_local! {
     /// Turns the clock of the host that this thread plays.
-    pub static TURN: std::cell::RefCell<Option<Box<dyn Fn()>>> = const { std::cell::RefCell::new(None) };
+    pub static TURN: std::cell::RefCell<Option<Box<dyn Fn(Duration)>>> = const { std::cell::RefCell::new(None) };
 }
 
 async fn act(compute: &Arc<Compute>, log: &Log, id: InstanceId, action: Action, leads_to: State) {
@@ -396,4 +397,90 @@ pub async fn one_of_each_rule(compute: Arc<Compute>, _: Arc<World>, log: Log) {
         wait_for(&compute, id, State::Running).await;
         log.facts().instances.insert(id, vec![state]);
     }
+}
+
+/// Three years of four instances: one that is not paid for, one that is renewed by itself, one that is renewed when it is
+/// locked and not again, one that is to be released at a time.
+pub async fn three_years(compute: Arc<Compute>, _: Arc<World>, log: Log) {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let image = import(&compute, &log, "good.raw").await.unwrap();
+    let now = compute.clock().now();
+    let month = Period::Months(1);
+    let paid = |auto_renew| Terms::Subscription(Subscription::new(now, month, auto_renew).unwrap());
+    let release = Release::new(now.saturating_add(40 * 24 * HOUR).unwrap(), now).unwrap();
+    let mut ids = Vec::new();
+    for (name, terms) in [
+        ("unpaid", paid(None)),
+        ("renewed", paid(Some(month))),
+        ("late", paid(None)),
+        ("short", Terms::PayAsYouGo { release: Some(release) }),
+    ] {
+        let request = InstanceRequest { max: 1, terms, ..request(image, name, rules()) };
+        let id = launch(&compute, &log, request, None).await[0];
+        wait_for(&compute, id, State::Running).await;
+        ids.push(id);
+    }
+    let state = async |index: usize| compute.instance(ACCOUNT, ids[index]).await.map(|it| it.state()).ok();
+    let mut history: Vec<(u32, usize, Option<State>)> = Vec::new();
+    let mut last = [Some(State::Running); 4];
+    for hour in 0..3 * 365 * 24_u32 {
+        pass(&compute, HOUR).await;
+        for index in 0..4 {
+            let now = state(index).await;
+            if now != last[index] {
+                history.push(((hour + 1) / 24, index, now));
+                last[index] = now;
+            }
+        }
+        if last[2] == Some(State::Locked) && (hour + 1) / 24 == 35 {
+            compute.renew(ACCOUNT, ids[2], month).await.unwrap();
+            last[2] = state(2).await;
+            assert_eq!(last[2], Some(State::Stopped), "renewed and not locked any more");
+            let (start, allowance) = (Action::Start, Amounts::UNLIMITED);
+            compute.act(ACCOUNT, ids[2], start, allowance, Protection::Respected).await.unwrap();
+            wait_for(&compute, ids[2], State::Running).await;
+            last[2] = Some(State::Running);
+        }
+    }
+    let of = |index: usize| -> Vec<(u32, Option<State>)> {
+        history.iter().filter(|entry| entry.1 == index).map(|entry| (entry.0, entry.2)).collect()
+    };
+    let (locked, terminated) = (Some(State::Locked), Some(State::Terminated));
+    // November has thirty days; a locked instance is released after fifteen; a record is kept for an hour.
+    assert_eq!(of(0), [(30, locked), (45, terminated), (45, None)]);
+    assert_eq!(of(1), [], "it ran for three years");
+    assert_eq!(of(2), [(30, locked), (61, locked), (76, terminated), (76, None)]);
+    assert_eq!(of(3), [(40, terminated), (40, None)]);
+    let usage = compute.usage(ACCOUNT, None, 100).await.unwrap().items;
+    let days: Vec<i64> = usage
+        .iter()
+        .map(|record| record.usage.until().unwrap().duration_since(record.usage.since()).as_hours() / 24)
+        .collect();
+    assert_eq!(days.iter().sum::<i64>(), 30 + 30 + 26 + 40, "{days:?}");
+    let mut facts = log.facts();
+    ids.iter().for_each(|id| drop(facts.instances.remove(id)));
+    facts.launching = true;
+    facts.done = true;
+}
+
+/// Lets time pass, and does what it brings.
+async fn pass(compute: &Arc<Compute>, by: Duration) {
+    TURN.with_borrow(|turn| {
+        if let Some(turn) = turn {
+            turn(by);
+        }
+    });
+    compute.look_at_terms(compute.clock().now()).await;
+    for _ in 0..60 {
+        if compute.is_at_rest() {
+            break;
+        }
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+        if !compute.is_at_rest() {
+            turn(compute).await;
+        }
+    }
+    compute.sweep(compute.clock().now()).await.unwrap();
 }

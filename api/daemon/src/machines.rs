@@ -1,0 +1,238 @@
+//! The core's machines on this host: a plan becomes taps, files and the configuration of a VMM. Which taps an instance has is
+//! kept in the run folder before they are made, so that they are found whatever happens.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use compute::id::InstanceId;
+use compute::outside::{
+    BootPlan, ConsoleOutput, HostError, MachinePlan, Machines, NicPlan, Sight, SmbiosPlan,
+};
+use compute::store::Answer;
+use hostnet::{Attachment, Network};
+use vmm_api::{
+    Boot, ConsoleConfig, Dhcp, Disk, DiskBoot, DiskSource, KernelBoot, MacAddress, Memory, Nic, Smbios, TapSource,
+    VmConfig,
+};
+
+use crate::durable;
+use crate::vmms::{CgroupLimits, Vmms};
+
+/// How long a guest may keep an address without asking again, in seconds.
+const LEASE_SECONDS: u32 = 3600;
+
+/// The machines of this host.
+pub struct HostMachines {
+    vmms: Arc<Vmms>,
+    network: Network,
+    /// Where volumes are.
+    volumes: PathBuf,
+    /// A file for each instance, with the names of its taps.
+    taps: PathBuf,
+}
+
+impl HostMachines {
+    /// Machines of these VMMs on this network, with volumes in a folder.
+    ///
+    /// # Errors
+    ///
+    /// The folder of notes cannot be made.
+    pub fn new(vmms: Arc<Vmms>, network: Network, volumes: PathBuf, run_folder: &Path) -> io::Result<Self> {
+        let taps = run_folder.join("taps");
+        std::fs::create_dir_all(&taps)?;
+        Ok(Self { vmms, network, volumes, taps })
+    }
+
+    /// Removes taps that no instance has a note of.
+    ///
+    /// # Errors
+    ///
+    /// The host does not do its part.
+    pub async fn remove_stray_taps(&self) -> Result<(), HostError> {
+        let mut noted = Vec::new();
+        for instance in self.noted()? {
+            noted.extend(self.taps_of(instance)?);
+        }
+        let present = self.network.present().await.map_err(|error| failed(&error))?;
+        for tap in present.into_iter().filter(|tap| !noted.contains(tap)) {
+            log::warn!("removes the tap {tap}, which belongs to no instance");
+            self.network.detach(&tap).await.map_err(|error| failed(&error))?;
+        }
+        Ok(())
+    }
+
+    fn noted(&self) -> Result<Vec<InstanceId>, HostError> {
+        let entries = std::fs::read_dir(&self.taps).map_err(|error| failed(&error))?;
+        let mut all = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(|error| failed(&error))?.file_name();
+            // What is being written has another name.
+            all.extend(name.to_str().and_then(|name| name.parse().ok()));
+        }
+        Ok(all)
+    }
+
+    fn note(&self, instance: InstanceId) -> PathBuf {
+        self.taps.join(instance.to_string())
+    }
+
+    fn taps_of(&self, instance: InstanceId) -> Result<Vec<String>, HostError> {
+        match std::fs::read_to_string(self.note(instance)) {
+            Ok(text) => Ok(text.lines().map(str::to_owned).collect()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(failed(&error)),
+        }
+    }
+
+    async fn make_taps(&self, plan: &MachinePlan) -> Result<(), HostError> {
+        let names: Vec<String> =
+            plan.nics.iter().map(|nic| self.network.tap_name(nic.interface.number())).collect();
+        durable::write(&self.note(plan.instance), names.join("\n").as_bytes()).map_err(|error| failed(&error))?;
+        for (nic, tap) in plan.nics.iter().zip(names) {
+            let attachment = Attachment { tap, owner: None, mac: nic.mac, address: nic.address };
+            self.network.attach(&attachment).await.map_err(|error| failed(&error))?;
+        }
+        Ok(())
+    }
+
+    fn config(&self, plan: &MachinePlan) -> VmConfig {
+        let disk = |disk: &compute::outside::DiskPlan| Disk {
+            id: disk.volume.to_string(),
+            source: DiskSource::Path(self.volumes.join(disk.volume.to_string())),
+            read_only: disk.read_only,
+            direct: None,
+        };
+        VmConfig {
+            vcpus: plan.vcpus,
+            threads_per_core: 1,
+            memory: Memory { size_mib: plan.memory_mib, shared: false, huge_pages: false },
+            boot: match plan.boot.clone() {
+                BootPlan::Disk => Boot::Disk(DiskBoot::default()),
+                BootPlan::Kernel { kernel, initrd, cmdline } => Boot::Kernel(KernelBoot { kernel, initrd, cmdline }),
+            },
+            disks: plan.disks.iter().map(disk).collect(),
+            nics: plan.nics.iter().map(|nic| self.nic(nic)).collect(),
+            console: ConsoleConfig::default(),
+            smbios: smbios(&plan.smbios),
+        }
+    }
+
+    fn nic(&self, nic: &NicPlan) -> Nic {
+        Nic {
+            tap: TapSource::Name(self.network.tap_name(nic.interface.number())),
+            mac: Some(MacAddress(nic.mac)),
+            mtu: Some(nic.mtu),
+            dhcp: Some(Dhcp {
+                address: nic.address,
+                prefix_len: nic.prefix_len,
+                router: nic.router,
+                dns: nic.dns.clone(),
+                // A name with dots is a host's name and its domain.
+                host_name: nic.host_name.split('.').next().map(str::to_owned),
+                domain: nic.host_name.split_once('.').map(|(_, domain)| domain.to_owned()),
+                mtu: Some(nic.mtu),
+                lease_seconds: LEASE_SECONDS,
+            }),
+        }
+    }
+}
+
+impl Machines for HostMachines {
+    fn boot<'a>(&'a self, plan: &'a MachinePlan) -> Answer<'a, Result<(), HostError>> {
+        Box::pin(async move {
+            self.make_taps(plan).await?;
+            let limits = CgroupLimits { memory_mib: plan.memory_mib, vcpus: plan.vcpus };
+            self.vmms.boot(plan.instance, self.config(plan), limits).await
+        })
+    }
+
+    fn look(&self, instance: InstanceId) -> Answer<'_, Sight> {
+        Box::pin(async move {
+            let sight = self.vmms.look(instance).await;
+            // The daemon before may have been killed while the guest stood still for a snapshot.
+            if let Err(error) = self.vmms.resume(instance).await {
+                log::warn!("{instance}: {error}");
+            }
+            sight
+        })
+    }
+
+    fn press_power_button(&self, instance: InstanceId) -> Answer<'_, Result<(), Sight>> {
+        Box::pin(self.vmms.press_power_button(instance))
+    }
+
+    fn reset(&self, instance: InstanceId) -> Answer<'_, Result<(), HostError>> {
+        Box::pin(self.vmms.reset(instance))
+    }
+
+    fn pause(&self, instance: InstanceId) -> Answer<'_, Result<(), HostError>> {
+        Box::pin(self.vmms.pause(instance))
+    }
+
+    fn resume(&self, instance: InstanceId) -> Answer<'_, Result<(), HostError>> {
+        Box::pin(self.vmms.resume(instance))
+    }
+
+    fn kill(&self, instance: InstanceId) -> Answer<'_, Result<(), HostError>> {
+        Box::pin(self.vmms.kill(instance))
+    }
+
+    fn clean_up(&self, instance: InstanceId) -> Answer<'_, Result<(), HostError>> {
+        Box::pin(async move {
+            self.vmms.clean_up(instance).await?;
+            for tap in self.taps_of(instance)? {
+                self.network.detach(&tap).await.map_err(|error| failed(&error))?;
+            }
+            match std::fs::remove_file(self.note(instance)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&error)),
+                Ok(()) | Err(_) => Ok(()),
+            }
+        })
+    }
+
+    fn forget(&self, instance: InstanceId) -> Answer<'_, Result<(), HostError>> {
+        Box::pin(self.vmms.forget(instance))
+    }
+
+    fn console(
+        &self,
+        instance: InstanceId,
+        offset: Option<u64>,
+        limit: usize,
+    ) -> Answer<'_, Result<ConsoleOutput, HostError>> {
+        Box::pin(self.vmms.console(instance, offset, limit))
+    }
+
+    fn present(&self) -> Answer<'_, Result<Vec<InstanceId>, HostError>> {
+        Box::pin(async move {
+            let mut all = self.vmms.present().await?;
+            all.extend(self.noted()?);
+            all.sort_unstable();
+            all.dedup();
+            Ok(all)
+        })
+    }
+}
+
+fn smbios(plan: &SmbiosPlan) -> Smbios {
+    Smbios {
+        manufacturer: plan.manufacturer.clone(),
+        product: plan.product.clone(),
+        serial: plan.serial.clone(),
+        uuid: plan.uuid,
+        asset_tag: plan.asset_tag.clone(),
+        ..Smbios::default()
+    }
+}
+
+/// With all its causes, as nobody sees them afterwards.
+fn failed(error: &dyn std::error::Error) -> HostError {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    HostError::Failed(text)
+}

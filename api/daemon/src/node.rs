@@ -1,0 +1,177 @@
+//! A host's daemon from its start to its end: everything is opened, what was left is taken over, then requests are taken. Its
+//! end ends no guest.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use anyhow::Context;
+use compute::compute::{Compute, HostClock, Outside};
+use compute::identity::Identity;
+use compute::outside::Tell;
+use hostnet::Network;
+use storage::store::{Limits, Store};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::Config;
+use crate::disks::HostDisks;
+use crate::machines::HostMachines;
+use crate::records::SqliteStore;
+use crate::vmms::{CgroupChoice, Vmms, VmmsConfig, raise_descriptor_limit};
+use crate::{capacity, host_key, listen};
+
+/// How often expired sessions are looked for.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// The record store's file, in the state folder.
+const RECORDS: &str = "records.sqlite";
+
+/// Runs the daemon until it is told to end.
+///
+/// # Errors
+///
+/// It cannot begin: what was missing is said. No guest was touched then.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let descriptors = raise_descriptor_limit().context("cannot raise the limit of open files")?;
+    log::info!("bothyd {} on {}, {descriptors} files at most", env!("CARGO_PKG_VERSION"), config.node);
+    make_folder(&config.state_folder)?;
+    make_folder(&config.run_folder)?;
+    if let Some(folder) = config.host_key.parent() {
+        make_folder(folder)?;
+    }
+    let records = SqliteStore::open(&config.state_folder.join(RECORDS)).context("the record store")?;
+    let records = Arc::new(records);
+    let keys = host_key::open_or_create(&config.host_key).context("the host key")?;
+    let limits = Limits {
+        max_image_bytes: config.images.max_gib << 30,
+        import_timeout: Duration::from_secs(config.images.import_seconds),
+        ..Limits::default()
+    };
+    let store = Store::open(&config.state_folder, limits).context("the store of images and volumes")?;
+    let store = Arc::new(store);
+    let network = hostnet::Config {
+        cidr: config.network.cidr,
+        prefix: config.network.prefix.clone(),
+        table: config.network.table.clone(),
+    };
+    let network = Network::open(network).await.context("the guests' network")?;
+    let capacity = capacity::promised(&config.capacity, &store)?;
+
+    // VMMs tell the core what they see, and the core asks them: one of the two has to be first.
+    let core: Arc<OnceLock<Weak<Compute>>> = Arc::default();
+    let vmms = vmms(&config, told(Arc::clone(&core))).await.context("the VMMs")?;
+    let volumes = config.state_folder.join("volumes");
+    let machines = HostMachines::new(Arc::new(vmms), network, volumes, &config.run_folder).context("the run folder")?;
+    let machines = Arc::new(machines);
+    let outside = Outside {
+        store: records.clone(),
+        machines: machines.clone(),
+        disks: Arc::new(HostDisks::new(store)),
+        clock: Arc::new(HostClock),
+        keys: keys.clone(),
+    };
+    let compute = Compute::new(core_config(&config, capacity), outside);
+    let _ = core.set(Arc::downgrade(&compute));
+    compute.recover().await.context("taking over what was left")?;
+    machines.remove_stray_taps().await.context("removing stray taps")?;
+    log::info!("took over what was left; may promise {capacity:?}");
+
+    let identity = Arc::new(Identity::new(records, keys));
+    tokio::spawn(Arc::clone(&compute).run_timer());
+    tokio::spawn(sweep_sessions(Arc::clone(&identity)));
+    let listeners = listen::open(&config.api, compute, identity).await.context("the API")?;
+    ready();
+    let ended = ended();
+    listeners.serve(ended).await;
+    log::info!("ends; guests go on");
+    Ok(())
+}
+
+fn make_folder(path: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder.create(path).with_context(|| format!("cannot make the folder {}", path.display()))
+}
+
+/// What the VMMs tell, for a core that is not there yet.
+fn told(core: Arc<OnceLock<Weak<Compute>>>) -> Tell {
+    Arc::new(move |instance, sight| {
+        if let Some(compute) = core.get().and_then(Weak::upgrade) {
+            compute.saw(instance, sight);
+        }
+    })
+}
+
+async fn vmms(config: &Config, tell: Tell) -> anyhow::Result<Vmms> {
+    let cgroup = match config.cgroup.as_str() {
+        "auto" => CgroupChoice::Auto,
+        "systemd" => CgroupChoice::Systemd,
+        "none" => CgroupChoice::None,
+        folder => CgroupChoice::Cgroup2(PathBuf::from(folder)),
+    };
+    let vmms = VmmsConfig {
+        run_folder: config.run_folder.join("vmms"),
+        console_folder: config.state_folder.join("consoles"),
+        cgroup,
+        ..VmmsConfig::new(config.vmm.clone())
+    };
+    Ok(Vmms::open(vmms, tell).await?)
+}
+
+fn core_config(config: &Config, capacity: compute::capacity::Amounts) -> compute::compute::Config {
+    let dns = match config.network.dns.is_empty() {
+        true => hostnet::dns_servers(),
+        false => config.network.dns.clone(),
+    };
+    compute::compute::Config {
+        node: config.node.clone(),
+        catalog: config.catalog(),
+        capacity,
+        allowance: config.allowance(),
+        network: config.network.cidr,
+        dns,
+        mtu: config.network.mtu,
+        public_addresses: config.network.public_addresses.clone(),
+        limits: config.lifecycle_limits(),
+        charging: config.charging(),
+    }
+}
+
+/// Removes sessions that are over.
+async fn sweep_sessions(identity: Arc<Identity>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        loop {
+            match identity.sweep_expired(jiff::Timestamp::now()).await {
+                Ok(swept) if swept.more => {}
+                Ok(_) => break,
+                Err(error) => {
+                    log::error!("cannot remove expired sessions: {error}");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Tells systemd, if it waits, that requests are taken.
+fn ready() {
+    if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
+        log::debug!("nobody waits for the daemon's start: {error}");
+    }
+    log::info!("ready");
+}
+
+/// When the daemon is told to end.
+async fn ended() {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        log::error!("signals cannot be waited for: the daemon ends only when it is killed");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
