@@ -4,3 +4,4 @@
 
 pub mod host_key;
 pub mod records;
+pub mod vmms;
