@@ -68,7 +68,7 @@ impl HostMachines {
         for entry in entries {
             let name = entry.map_err(|error| failed(&error))?.file_name();
             // What is being written has another name.
-            all.extend(name.to_str().and_then(|name| name.parse().ok()));
+            all.extend(name.to_str().and_then(|name| name.parse::<InstanceId>().ok()));
         }
         Ok(all)
     }

@@ -16,6 +16,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("vmm-api", &[]),
     ("vmm", &["devices", "storage", "vmm-api"]),
     ("xtask", &["native-api", "vmm-api"]),
+    ("fake-vmm", &["vmm-api"]),
     ("micro", &["vmm-api"]),
     ("node", &["vmm-api"]),
     ("tidy", &[]),
