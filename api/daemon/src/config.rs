@@ -282,7 +282,9 @@ impl Config {
     fn check(&self) -> Result<(), ReadConfigError> {
         let refuse = |name, why: &str| Err(ReadConfigError::Value { name, why: why.to_owned() });
         let is_word = |text: &str| {
-            !text.is_empty() && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+            !text.is_empty()
+                && text.len() <= 64
+                && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
         };
         if !is_word(&self.node) {
             return refuse("node", "must be letters, digits, -, _ or .");
@@ -305,14 +307,20 @@ impl Config {
             }
         }
         if self.host_key.starts_with(&self.state_folder) {
-            return refuse("host_key", "must not be in the state folder: a copy of that would give all secrets away");
+            return refuse(
+                "host_key",
+                "must not be in the state folder: a copy of that would give all secrets away",
+            );
         }
         if self.api.tls_certificate.is_some() != self.api.tls_key.is_some() {
             return refuse("api.tls_key", "a certificate and its key are given together");
         }
         let exposed = self.api.listen.iter().any(|address| !address.ip().is_loopback());
         if exposed && self.api.tls_certificate.is_none() {
-            return refuse("api.listen", "others than loopback addresses need api.tls_certificate and api.tls_key");
+            return refuse(
+                "api.listen",
+                "others than loopback addresses need api.tls_certificate and api.tls_key",
+            );
         }
         if !(1280..=9000).contains(&self.network.mtu) {
             return refuse("network.mtu", "must be between 1280 and 9000");
@@ -383,7 +391,8 @@ impl Config {
 
 fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name: String = name.trim().chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).collect();
+    let name: String =
+        name.trim().chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).collect();
     if name.is_empty() { "node".to_owned() } else { name }
 }
 

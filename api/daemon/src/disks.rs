@@ -109,9 +109,11 @@ impl Disks for HostDisks {
     }
 
     fn delete(&self, volume: VolumeId) -> Answer<'_, Result<(), HostError>> {
-        Box::pin(self.work(volume.to_string(), move |store| {
-            store.delete_volume(&volume.to_string()).map_err(refused)
-        }))
+        Box::pin(
+            self.work(volume.to_string(), move |store| {
+                store.delete_volume(&volume.to_string()).map_err(refused)
+            }),
+        )
     }
 
     fn snapshots_at_once(&self) -> bool {
@@ -166,13 +168,17 @@ impl Disks for HostDisks {
     fn keep_file<'a>(&'a self, file: &'a Path) -> Answer<'a, Result<PathBuf, HostError>> {
         let file = file.to_owned();
         Box::pin(
-            self.work(format!("keep {}", file.display()), move |store| store.keep_kernel(&file).map_err(refused)),
+            self.work(format!("keep {}", file.display()), move |store| {
+                store.keep_kernel(&file).map_err(refused)
+            }),
         )
     }
 
     fn delete_file<'a>(&'a self, kept: &'a Path) -> Answer<'a, Result<(), HostError>> {
         let kept = kept.to_owned();
-        Box::pin(self.work(kept.display().to_string(), move |store| store.delete_kernel(&kept).map_err(refused)))
+        Box::pin(
+            self.work(kept.display().to_string(), move |store| store.delete_kernel(&kept).map_err(refused)),
+        )
     }
 
     fn present(&self) -> Answer<'_, Result<PresentDisks, HostError>> {

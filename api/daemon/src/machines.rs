@@ -12,8 +12,8 @@ use compute::outside::{
 use compute::store::Answer;
 use hostnet::{Attachment, Network};
 use vmm_api::{
-    Boot, ConsoleConfig, Dhcp, Disk, DiskBoot, DiskSource, KernelBoot, MacAddress, Memory, Nic, Smbios, TapSource,
-    VmConfig,
+    Boot, ConsoleConfig, Dhcp, Disk, DiskBoot, DiskSource, KernelBoot, MacAddress, Memory, Nic, Smbios,
+    TapSource, VmConfig,
 };
 
 use crate::durable;
@@ -88,7 +88,8 @@ impl HostMachines {
     async fn make_taps(&self, plan: &MachinePlan) -> Result<(), HostError> {
         let names: Vec<String> =
             plan.nics.iter().map(|nic| self.network.tap_name(nic.interface.number())).collect();
-        durable::write(&self.note(plan.instance), names.join("\n").as_bytes()).map_err(|error| failed(&error))?;
+        durable::write(&self.note(plan.instance), names.join("\n").as_bytes())
+            .map_err(|error| failed(&error))?;
         for (nic, tap) in plan.nics.iter().zip(names) {
             let attachment = Attachment { tap, owner: None, mac: nic.mac, address: nic.address };
             self.network.attach(&attachment).await.map_err(|error| failed(&error))?;
@@ -109,7 +110,9 @@ impl HostMachines {
             memory: Memory { size_mib: plan.memory_mib, shared: false, huge_pages: false },
             boot: match plan.boot.clone() {
                 BootPlan::Disk => Boot::Disk(DiskBoot::default()),
-                BootPlan::Kernel { kernel, initrd, cmdline } => Boot::Kernel(KernelBoot { kernel, initrd, cmdline }),
+                BootPlan::Kernel { kernel, initrd, cmdline } => {
+                    Boot::Kernel(KernelBoot { kernel, initrd, cmdline })
+                }
             },
             disks: plan.disks.iter().map(disk).collect(),
             nics: plan.nics.iter().map(|nic| self.nic(nic)).collect(),

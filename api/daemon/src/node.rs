@@ -61,7 +61,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let core: Arc<OnceLock<Weak<Compute>>> = Arc::default();
     let vmms = vmms(&config, told(Arc::clone(&core))).await.context("the VMMs")?;
     let volumes = config.state_folder.join("volumes");
-    let machines = HostMachines::new(Arc::new(vmms), network, volumes, &config.run_folder).context("the run folder")?;
+    let machines =
+        HostMachines::new(Arc::new(vmms), network, volumes, &config.run_folder).context("the run folder")?;
     let machines = Arc::new(machines);
     let outside = Outside {
         store: records.clone(),
@@ -165,7 +166,8 @@ fn ready() {
 
 /// When the daemon is told to end.
 async fn ended() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
         log::error!("signals cannot be waited for: the daemon ends only when it is killed");
         return std::future::pending().await;

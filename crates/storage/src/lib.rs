@@ -6,10 +6,14 @@
 //! - [`store`], behind the feature of this name, keeps images, volumes and snapshots as files. Disk images of other
 //!   formats are converted in a confined helper too.
 //!
+//! - [`seed`], behind it too, makes the small disks that cloud-init reads where there is no metadata service.
+//!
 //! Never mounts a disk, and knows nothing of VMs.
 
 pub mod boot_disk;
 pub mod confined;
+#[cfg(feature = "store")]
+pub mod seed;
 #[cfg(feature = "store")]
 pub mod store;
 

@@ -12,6 +12,7 @@ mod launcher;
 mod process;
 mod record;
 mod scan;
+mod stand;
 mod start;
 mod watch;
 
@@ -360,24 +361,6 @@ impl Vmms {
             Some(exit) => Err(HostError::Failed(format!("the VM could not be reset: {}", exit.message))),
             None => Ok(()),
         }
-    }
-
-    /// Lets the VM stand still. Where there is none that runs, nothing happens.
-    ///
-    /// # Errors
-    ///
-    /// The VMM does not do it.
-    pub async fn pause(&self, instance: Id<Instance>) -> Result<(), HostError> {
-        stood("pause the VM", self.client(instance).pause().await)
-    }
-
-    /// Lets a VM that stands still go on. Where there is none, nothing happens.
-    ///
-    /// # Errors
-    ///
-    /// The VMM does not do it.
-    pub async fn resume(&self, instance: Id<Instance>) -> Result<(), HostError> {
-        stood("let the VM go on", self.client(instance).resume().await)
     }
 
     /// Ends the VMM, and answers when its process and all its children are gone, or none was there. Finds it also when it is
@@ -814,14 +797,5 @@ fn client_error(doing: &str, error: &ClientError) -> HostError {
         | ErrorCode::TapUnavailable
         | ErrorCode::KvmUnavailable
         | ErrorCode::HostFailure => HostError::Failed(message),
-    }
-}
-
-/// What is neither running nor paused, or not there, need not be paused or resumed.
-fn stood(what: &str, done: Result<VmInfo, ClientError>) -> Result<(), HostError> {
-    match done {
-        Ok(_) | Err(ClientError::Connect { .. }) => Ok(()),
-        Err(ClientError::Refused(refusal)) if refusal.code == ErrorCode::WrongState => Ok(()),
-        Err(error) => Err(client_error(what, &error)),
     }
 }
