@@ -129,7 +129,8 @@ impl Network {
     }
 
     /// Makes a guest's tap, or makes it what it should be: one that stays, up, with the router's address, and pinned to the
-    /// guest's addresses; then routes the guest's address to it. A VMM may have it open meanwhile.
+    /// guest's addresses; then routes the guest's address to it. A VMM may have it open meanwhile. Where it fails, what was
+    /// made stays and lets nothing through, until it is attached again or detached.
     pub async fn attach(&self, attachment: &Attachment) -> Result<(), AttachTapError> {
         let Attachment { tap, owner, mac, address } = attachment;
         if !self.is_ours(tap) {
@@ -154,7 +155,10 @@ impl Network {
         let before: Vec<Pin> =
             pins.get(tap).into_iter().flatten().filter(|old| **old != pin).cloned().collect();
         // Noted before it is done: whoever ends this in between, what may be in the set is known.
-        pins.entry(tap.clone()).or_default().push(pin.clone());
+        let noted = pins.entry(tap.clone()).or_default();
+        if !noted.contains(&pin) {
+            noted.push(pin.clone());
+        }
         self.change(&pins, &before, std::slice::from_ref(&pin)).await.map_err(failed)?;
         for old in before.iter().filter(|old| old.address != *address) {
             links::delete_guest_route(&self.netlink, &link, old.address).await.map_err(failed)?;

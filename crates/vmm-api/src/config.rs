@@ -140,7 +140,8 @@ pub struct Nic {
     /// The MTU that the guest is told, 68 to 65535 bytes. Left out: the guest's own default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u16>,
-    /// Answer the guest's DHCP requests with this, in the VMM itself. Left out: they go to the tap like all else.
+    /// Answer the guest's DHCP requests with this, in the VMM itself: what it sends to UDP port 67 never reaches the tap.
+    /// Left out: such packets go to the tap like all else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dhcp: Option<Dhcp>,
 }

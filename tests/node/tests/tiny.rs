@@ -193,9 +193,15 @@ fn a_guest_gets_and_renews_its_address_from_its_vmm() {
     assert_eq!(vm.line("LEASE bound "), told);
     vm.wait_for(&format!("LEASE renew {told}\n"), 1, BOOT);
     let metrics = vm.ask(async |client| client.metrics().await).expect("the VMM answers");
-    for count in ["\"answered\"} 3\n", "\"malformed\"} 0\n", "\"dropped\"} 0\n"] {
-        let line = format!("bothy_vmm_dhcp_messages_total{{device=\"net0\",outcome={count}");
-        assert!(metrics.contains(&line), "{line}{metrics}");
+    let counted = |outcome: &str| -> u64 {
+        let name = format!("bothy_vmm_dhcp_messages_total{{device=\"net0\",outcome=\"{outcome}\"}} ");
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&name));
+        line.unwrap_or_else(|| panic!("no {name}in {metrics}")).parse().expect("a number")
+    };
+    // DISCOVER, REQUEST and the renewal; on a slow host the client may have asked twice.
+    assert!(counted("answered") >= 3, "{metrics}");
+    for outcome in ["refused", "malformed", "dropped"] {
+        assert_eq!(counted(outcome), 0, "{outcome}");
     }
     vm.ask(async |client| client.kill().await).unwrap();
 }

@@ -17,7 +17,7 @@ use super::answers::Answers;
 use crate::virtio::queue::Chain;
 
 /// Where answers come from on the wire when the guest does not know its router's address yet: a locally administered
-/// address ("bothy") that nothing else has.
+/// address ("bothy"), the one that our host networking gives the router.
 const SERVER_MAC: [u8; 6] = [0x02, 0x62, 0x6f, 0x74, 0x68, 0x79];
 
 /// The lease of a network card. Checked by whoever makes it: names must be short enough for an option.
