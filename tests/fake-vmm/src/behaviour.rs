@@ -16,8 +16,10 @@ pub struct Behaviour {
     pub refuse_boot: bool,
     /// `fake:hang-socket`: once it runs, no request is answered any more.
     pub hang_socket: bool,
-    /// `fake:child`: booting starts a child process that stays.
+    /// `fake:child`: booting starts a child process that ends with its parent.
     pub child: bool,
+    /// `fake:stubborn-child`: booting starts a child process that does not.
+    pub stubborn_child: bool,
     /// `fake:print=BYTES`: the guest prints that much when it was booted.
     pub print_bytes: usize,
     /// `fake:slow-boot-ms=N`: how long booting takes.
@@ -60,6 +62,7 @@ impl Behaviour {
             ("refuse-boot", None) => self.refuse_boot = true,
             ("hang-socket", None) => self.hang_socket = true,
             ("child", None) => self.child = true,
+            ("stubborn-child", None) => self.stubborn_child = true,
             ("print", Some(bytes)) => self.print_bytes = usize::try_from(bytes).ok()?,
             ("slow-boot-ms", Some(_)) => self.slow_boot = after,
             ("reboot-after-ms", Some(_)) => self.reboot_after = after,

@@ -130,8 +130,9 @@ impl Machine {
             self.change(VmState::Configured, EventKind::BootFailed { message: message.clone() });
             return Err(ErrorCode::KvmUnavailable.body(message, "tell it otherwise"));
         }
-        if behaviour.child {
-            let child = std::process::Command::new("/proc/self/exe").arg("helper").spawn();
+        let helpers = [(behaviour.child, "helper"), (behaviour.stubborn_child, "stubborn-helper")];
+        for (_, helper) in helpers.into_iter().filter(|(is_wanted, _)| *is_wanted) {
+            let child = std::process::Command::new("/proc/self/exe").arg(helper).spawn();
             drop(child.map_err(|error| ErrorCode::HostFailure.body(error.to_string(), ""))?);
         }
         self.start();

@@ -3,7 +3,8 @@
 //! echoes what is typed, and obeys the power button.
 //!
 //! What goes wrong is asked for by words in the configuration: see `Behaviour`. Started by tests of the daemon.
-//! `fake-vmm helper` does nothing for ever: what the fake starts as its child, as bothy-vmm does to read a disk.
+//! `fake-vmm helper` does nothing until its parent ends: what the fake starts as its child, as bothy-vmm does to read a disk.
+//! `fake-vmm stubborn-helper` does not end with it.
 
 mod behaviour;
 mod http;
@@ -13,6 +14,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use rustix::process::{Signal, set_parent_process_death_signal};
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -22,9 +24,11 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments[..] {
-        ["helper"] => loop {
-            std::thread::park();
+        ["helper"] => match set_parent_process_death_signal(Some(Signal::KILL)) {
+            Ok(()) => wait_for_ever(),
+            Err(error) => Err(format!("cannot ask to end with the parent: {error}")),
         },
+        ["stubborn-helper"] => wait_for_ever(),
         ["--id", id, "--control", path] => serve(id, &PathBuf::from(path)),
         _ => Err("usage: fake-vmm --id ID --control PATH".to_owned()),
     };
@@ -34,6 +38,12 @@ fn main() -> ExitCode {
             eprintln!("fake-vmm: {message}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn wait_for_ever() -> ! {
+    loop {
+        std::thread::park();
     }
 }
 

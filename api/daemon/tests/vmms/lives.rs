@@ -270,7 +270,7 @@ pub async fn children_go_with_it() {
     for world in worlds {
         let vmms = world.open().await;
         let id = Id::new(1);
-        vmms.boot(id, vm("fake:child"), LIMITS).await.unwrap();
+        vmms.boot(id, vm("fake:stubborn-child"), LIMITS).await.unwrap();
         let pid = world.pid(id);
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
         let child: u32 = children.trim().parse().unwrap();
