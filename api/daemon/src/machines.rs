@@ -22,6 +22,9 @@ use crate::vmms::{CgroupLimits, Vmms};
 /// How long a guest may keep an address without asking again, in seconds.
 const LEASE_SECONDS: u32 = 3600;
 
+/// By this label cloud-init knows a seed disk.
+const SEED_LABEL: &str = "cidata";
+
 /// The machines of this host.
 pub struct HostMachines {
     vmms: Arc<Vmms>,
@@ -30,6 +33,8 @@ pub struct HostMachines {
     volumes: PathBuf,
     /// A file for each instance, with the names of its taps.
     taps: PathBuf,
+    /// A file for each instance that has a seed disk.
+    seeds: PathBuf,
 }
 
 impl HostMachines {
@@ -39,9 +44,10 @@ impl HostMachines {
     ///
     /// The folder of notes cannot be made.
     pub fn new(vmms: Arc<Vmms>, network: Network, volumes: PathBuf, run_folder: &Path) -> io::Result<Self> {
-        let taps = run_folder.join("taps");
+        let (taps, seeds) = (run_folder.join("taps"), run_folder.join("seeds"));
         std::fs::create_dir_all(&taps)?;
-        Ok(Self { vmms, network, volumes, taps })
+        std::fs::create_dir_all(&seeds)?;
+        Ok(Self { vmms, network, volumes, taps, seeds })
     }
 
     /// Removes taps that no instance has a note of.
@@ -97,6 +103,16 @@ impl HostMachines {
         Ok(())
     }
 
+    /// Makes the seed disk, if there is to be one.
+    fn make_seed(&self, plan: &MachinePlan) -> io::Result<()> {
+        if plan.seed.is_empty() {
+            return Ok(());
+        }
+        let files: Vec<(&str, &[u8])> =
+            plan.seed.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
+        durable::write(&self.seeds.join(plan.instance.to_string()), &storage::seed::disk(SEED_LABEL, &files))
+    }
+
     fn config(&self, plan: &MachinePlan) -> VmConfig {
         let disk = |disk: &compute::outside::DiskPlan| Disk {
             id: disk.volume.to_string(),
@@ -104,6 +120,16 @@ impl HostMachines {
             read_only: disk.read_only,
             direct: None,
         };
+        let mut disks: Vec<Disk> = plan.disks.iter().map(disk).collect();
+        if !plan.seed.is_empty() {
+            let path = self.seeds.join(plan.instance.to_string());
+            disks.push(Disk {
+                id: "seed".to_owned(),
+                source: DiskSource::Path(path),
+                read_only: true,
+                direct: None,
+            });
+        }
         VmConfig {
             vcpus: plan.vcpus,
             threads_per_core: 1,
@@ -114,7 +140,7 @@ impl HostMachines {
                     Boot::Kernel(KernelBoot { kernel, initrd, cmdline })
                 }
             },
-            disks: plan.disks.iter().map(disk).collect(),
+            disks,
             nics: plan.nics.iter().map(|nic| self.nic(nic)).collect(),
             console: ConsoleConfig::default(),
             smbios: smbios(&plan.smbios),
@@ -145,6 +171,7 @@ impl Machines for HostMachines {
     fn boot<'a>(&'a self, plan: &'a MachinePlan) -> Answer<'a, Result<(), HostError>> {
         Box::pin(async move {
             self.make_taps(plan).await?;
+            self.make_seed(plan).map_err(|error| failed(&error))?;
             let limits = CgroupLimits { memory_mib: plan.memory_mib, vcpus: plan.vcpus };
             self.vmms.boot(plan.instance, self.config(plan), limits).await
         })
@@ -187,10 +214,14 @@ impl Machines for HostMachines {
             for tap in self.taps_of(instance)? {
                 self.network.detach(&tap).await.map_err(|error| failed(&error))?;
             }
-            match std::fs::remove_file(self.note(instance)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&error)),
-                Ok(()) | Err(_) => Ok(()),
+            // The note of the taps last: by it all this is found.
+            for file in [self.seeds.join(instance.to_string()), self.note(instance)] {
+                match std::fs::remove_file(file) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(&error)),
+                    Ok(()) | Err(_) => {}
+                }
             }
+            Ok(())
         })
     }
 

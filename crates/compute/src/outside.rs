@@ -29,6 +29,9 @@ pub struct MachinePlan {
     pub nics: Vec<NicPlan>,
     /// Who the guest believes to be.
     pub smbios: SmbiosPlan,
+    /// Files of a small read-only disk behind the others on which cloud-init finds its configuration (its datasource
+    /// NoCloud); none for no such disk.
+    pub seed: Vec<(&'static str, Vec<u8>)>,
 }
 
 /// What to boot.

@@ -66,6 +66,7 @@ fn unit(filter: Option<&str>) -> anyhow::Result<()> {
         "btrfs-progs",
         "e2fsprogs",
         "file",
+        "genisoimage",
         "openssh-client",
         "openssl",
         "qemu-utils",

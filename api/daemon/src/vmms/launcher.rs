@@ -14,6 +14,9 @@ use std::process::{Command, ExitCode};
 use rustix::process::setsid;
 use rustix::stdio::dup2_stdin;
 
+/// The daemon's first argument where it is to call `launch` with the others.
+pub const LAUNCHER_WORD: &str = "vmm-launcher";
+
 /// The word on standard input.
 pub(super) const GO: u8 = b'g';
 

@@ -36,7 +36,7 @@ use tokio::time::{Instant, sleep, timeout};
 use vmm_api::{Client, ClientError, ConsoleStream, ErrorCode, VmInfo, VmState};
 
 pub use cgroup::{CgroupChoice, CgroupLimits};
-pub use launcher::launch;
+pub use launcher::{LAUNCHER_WORD, launch};
 
 use cgroup::{Cgroups, Place};
 use console::Consoles;
@@ -47,9 +47,6 @@ use watch::{Watch, death, sight_of_exit};
 
 /// A unix socket's path has at most this many bytes, and a zero behind them (unix(7)).
 const MOST_SOCKET_PATH: usize = 107;
-
-/// The daemon's first argument where it is to call `launch` with the others.
-pub const LAUNCHER_WORD: &str = "vmm-launcher";
 
 /// The control socket's name in a run folder.
 const CONTROL_FILE: &str = "control";

@@ -5,6 +5,8 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 
 use super::{Compute, ComputeError};
@@ -141,6 +143,7 @@ impl Compute {
             disks: instance.disks.iter().map(disk).collect(),
             nics,
             smbios: smbios(instance),
+            seed: seed(instance),
         })
     }
 
@@ -223,6 +226,24 @@ fn outcome(result: Result<(), ComputeError>) -> Ended {
         )) => Ended::GaveUp(why),
         Err(error) => Ended::GaveUp(error.to_string()),
     }
+}
+
+/// What cloud-init reads in a guest that is in no cloud it knows: NoCloud's files. JSON is YAML, too.
+fn seed(instance: &Instance) -> Vec<(&'static str, Vec<u8>)> {
+    match instance.cloud {
+        Cloud::Native => {}
+        // They ask their cloud's metadata service.
+        Cloud::Ec2 | Cloud::Alibaba | Cloud::Huawei => return Vec::new(),
+    }
+    let keys: Vec<String> = instance.key_pair.iter().map(|key| key.public_key.to_string()).collect();
+    let metadata = serde_json::json!({
+        "instance-id": instance.id,
+        "local-hostname": instance.host_name,
+        "public-keys": keys,
+    });
+    // It is there already, and this was put in by us.
+    let user_data = BASE64_STANDARD.decode(&instance.user_data).unwrap_or_default();
+    vec![("META-DATA", metadata.to_string().into_bytes()), ("USER-DATA", user_data)]
 }
 
 /// Who the guest believes to be: what each cloud's guests look for (cloud-init's ds-identify).
