@@ -8,6 +8,7 @@ use tidy::metadata;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("bothyd", &["compute"]),
     ("cli", &["native-api"]),
+    ("cli", &["native-api"]),
     ("compute", &[]),
     ("devices", &[]),
     ("native-api", &[]),
