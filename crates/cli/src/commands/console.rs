@@ -30,6 +30,9 @@ pub struct Arguments {
     /// Only print what it has printed so far
     #[arg(long)]
     history: bool,
+    /// Show nothing of what it has printed before
+    #[arg(long, conflicts_with = "history")]
+    from_now: bool,
 }
 
 /// What leaves, after `ESCAPE`.
@@ -47,8 +50,9 @@ pub async fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure
         stdout.write_all(&history.bytes)?;
         return Ok(stdout.flush()?);
     }
-    // A little of what came before, so that a prompt can be seen: all of it on a screen that is empty.
-    let query = ConsoleQuery { offset: Some(ConsoleOffset::MIN), wait_ms: None };
+    // With what came before, so that the prompt can be seen at which the guest waits.
+    let offset = if arguments.from_now { None } else { Some(ConsoleOffset::MIN) };
+    let query = ConsoleQuery { offset, wait_ms: None };
     let stream = context.client.attach_console(&id, &query).await?;
     if !context.output.quiet {
         eprintln!("attached to {id}; Ctrl-A x leaves");

@@ -33,7 +33,7 @@ pub struct Show {
     instance: String,
 }
 
-/// Start or terminate instances
+/// Instances to start or terminate.
 #[derive(clap::Args)]
 pub struct Several {
     /// The instances, by name or id
@@ -43,7 +43,7 @@ pub struct Several {
     wait: Wait,
 }
 
-/// Stop or reboot instances
+/// Instances to stop or reboot.
 #[derive(clap::Args)]
 pub struct MaybeForced {
     /// The instances, by name or id

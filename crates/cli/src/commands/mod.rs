@@ -30,9 +30,19 @@ pub enum Command {
     Launch(Box<launch::Arguments>),
     Ls(instance::List),
     Show(instance::Show),
+    /// Start instances
     Start(instance::Several),
+    /// Stop instances; their disks and addresses are kept
+    #[command(
+        after_help = "Examples:\n  bothy stop web --wait\n  bothy stop web db --force       as if their power was cut"
+    )]
     Stop(instance::MaybeForced),
+    /// Reboot instances
     Reboot(instance::MaybeForced),
+    /// Terminate instances; disks that are not to be kept go with them
+    #[command(
+        after_help = "Examples:\n  bothy terminate web db --wait\n  bothy ls -q --tag team=ci | xargs bothy terminate"
+    )]
     Terminate(instance::Several),
     Console(console::Arguments),
     Ssh(ssh::Arguments),

@@ -29,9 +29,18 @@ fn help_teaches() {
     for text in ["Examples:", "bothy launch debian", "Exit codes:", "5  timed out waiting", "access-key"] {
         assert!(help.contains(text), "{text} is not in {help}");
     }
-    for command in
-        ["launch", "console", "ssh", "image import", "volume create", "key create", "events", "doctor"]
-    {
+    for command in [
+        "launch",
+        "stop",
+        "terminate",
+        "console",
+        "ssh",
+        "image import",
+        "volume create",
+        "key create",
+        "events",
+        "doctor",
+    ] {
         let help = user.succeed(&format!("{command} --help"));
         assert!(help.contains("Examples:"), "{command}");
     }

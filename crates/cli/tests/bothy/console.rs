@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use nix::pty::openpty;
 use nix::sys::termios::{LocalFlags, tcgetattr};
@@ -41,7 +42,9 @@ fn a_terminal_is_raw_while_attached_and_restored_after() {
     assert!(ran.stderr.contains("Ctrl-A x leaves"), "{}", ran.stderr);
     assert_eq!(tcgetattr(terminal.slave.as_fd()).unwrap(), before);
     // What was sent before the client left is read by the daemon in its own time.
+    let late = Instant::now() + Duration::from_secs(60);
     while user.daemon.typed().len() < 7 {
+        assert!(Instant::now() < late, "the guest got only {:?}", user.daemon.typed());
         std::thread::yield_now();
     }
     assert_eq!(user.daemon.typed(), b"root\r\x03\x01");
@@ -70,4 +73,10 @@ fn without_a_terminal_input_is_passed_on_and_output_read_to_its_end() {
     let ran = Ran::of(child.wait_with_output().unwrap());
     assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (0, samples::CONSOLE, ""));
     assert_eq!(user.daemon.typed(), b"logout q");
+    assert_eq!(user.daemon.asked()[0].query, "offset=0");
+    let mut child =
+        user.command(["console", "i-00000001", "--from-now"]).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"q").unwrap();
+    assert_eq!(Ran::of(child.wait_with_output().unwrap()).code, 0);
+    assert_eq!(user.daemon.asked()[0].query, "");
 }
