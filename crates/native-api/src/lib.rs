@@ -1,8 +1,8 @@
-//! The contract of bothyd's native API: what may be asked, what is answered, as types.
+//! The contract of bothyd's native API: what may be asked, what is answered, and a client for it.
 //!
 //! Types, and one table of routes (`ROUTES`) which the OpenAPI document, the client and the daemon's router all come from.
 //! Everything the daemon and its callers share is here and nothing else. The daemon's side is `dialects::native`; callers
-//! bring their own client.
+//! enable the feature `client`.
 
 mod access;
 mod error;
@@ -16,6 +16,8 @@ mod routes;
 mod text;
 mod volume;
 
+#[cfg(feature = "client")]
+mod client;
 #[cfg(feature = "openapi")]
 mod openapi;
 
@@ -37,6 +39,11 @@ pub use routes::{
 pub use text::*;
 pub use volume::*;
 
+#[cfg(feature = "client")]
+pub use client::{
+    Client, ClientError, ConsoleHistory, ConsoleStream, Credentials, Endpoint, EndpointError, EventStream,
+    Options,
+};
 #[cfg(feature = "openapi")]
 pub use openapi::openapi;
 

@@ -16,7 +16,7 @@ fn examples_have_their_form() {
 /// What the document says of a text.
 fn documented(form: &native_api::TextForm, text: &str) -> bool {
     let length = text.chars().count();
-    let pattern = regex::Regex::new(&form.pattern.replace('$', "\\z")).unwrap();
+    let pattern = regex::Regex::new(&form.pattern.replace('$', "\\z")).expect("a pattern is one");
     (form.min..=form.max).contains(&length) && pattern.is_match(text)
 }
 

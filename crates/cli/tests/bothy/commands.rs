@@ -1,0 +1,324 @@
+//! Every command's happy path: what it asks the daemon for, and what it prints.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use native_api::Operation::{self, *};
+use serde_json::{Value, json};
+
+use crate::{Ran, User, samples};
+
+/// Command line, what is asked in this order, what is among the output.
+const HAPPY: &[(&str, &[Operation], &str)] = &[
+    (
+        "launch debian",
+        &[ListImages, ListInstanceTypes, LaunchInstances],
+        "i-00000001  web   running  m1.small",
+    ),
+    ("launch ami-00000001 --type m1.small --wait", &[LaunchInstances, GetInstance], "running"),
+    ("ls", &[ListInstances], "i-00000001"),
+    ("ls --all --state running --tag team", &[ListInstances], "127.0.0.1"),
+    ("show web", &[ListInstances, GetInstance], "vda  vol-00000001  8 GiB, deleted with it"),
+    ("start i-00000001 --wait", &[StartInstance, GetInstance], "running"),
+    ("stop i-00000001 --force", &[StopInstance], "i-00000001"),
+    ("reboot i-00000001", &[RebootInstance], "i-00000001"),
+    ("terminate web i-00000002", &[ListInstances, TerminateInstance, TerminateInstance], "i-00000001"),
+    ("console web --history", &[ListInstances, GetConsole], "web login: "),
+    ("image ls --name debian", &[ListImages], "2.00 GiB"),
+    ("image show debian", &[ListImages, GetImage], "x86_64"),
+    ("image set ami-00000001 --public true --name other", &[UpdateImage], "debian"),
+    ("image rm debian", &[ListImages, DeregisterImage], "removed ami-00000001"),
+    ("volume create --size 8 --name data --wait", &[CreateVolume, GetVolume], "8 GiB"),
+    ("volume create --snapshot nightly", &[ListSnapshots, CreateVolume], "vol-00000001"),
+    ("volume ls --instance web", &[ListInstances, ListVolumes], "in_use"),
+    ("volume show data", &[ListVolumes, GetVolume], "i-00000001 as vdb, kept"),
+    ("volume attach data web --device vdb", &[ListVolumes, ListInstances, AttachVolume], "vdb"),
+    ("volume detach vol-00000001 --force", &[DetachVolume], "vol-00000001"),
+    ("volume grow vol-00000001 20", &[UpdateVolume], "vol-00000001"),
+    ("volume rm data", &[ListVolumes, DeleteVolume], "deleted vol-00000001"),
+    (
+        "snapshot create data --name nightly --wait",
+        &[ListVolumes, CreateSnapshot, GetSnapshot],
+        "snap-00000001",
+    ),
+    ("snapshot ls --volume data", &[ListVolumes, ListSnapshots], "nightly"),
+    ("snapshot show nightly", &[ListSnapshots, GetSnapshot], "vol-00000001"),
+    ("snapshot rm nightly", &[ListSnapshots, DeleteSnapshot], "deleted snap-00000001"),
+    ("key ls", &[ListKeyPairs], "SHA256:abc"),
+    ("key show laptop", &[ListKeyPairs, GetKeyPair], "ssh-ed25519 AAAA"),
+    ("key rm laptop", &[ListKeyPairs, DeleteKeyPair], "deleted key-00000001"),
+    ("account create ci --instances 20", &[CreateAccount], "20 instances"),
+    ("account ls", &[ListAccounts], "enabled"),
+    ("account show ci", &[ListAccounts, GetAccount], "123456789012"),
+    ("account quota ci --vcpus 4", &[ListAccounts, UpdateAccount], "ci"),
+    ("account disable ci", &[ListAccounts, UpdateAccount], "ci"),
+    ("account enable 123456789012", &[UpdateAccount], "ci"),
+    ("account rm ci", &[ListAccounts, DeleteAccount], "deleted 123456789012"),
+    ("user create builder", &[CreateUser], "builder"),
+    ("user ls", &[ListUsers], "AdministratorAccess"),
+    ("user show builder", &[GetUser], "builder"),
+    ("user attach builder AdministratorAccess", &[AttachUserPolicy], "AdministratorAccess"),
+    ("user detach builder look", &[DetachUserPolicy], "builder"),
+    ("user rm builder", &[DeleteUser], "deleted builder"),
+    ("access-key create --user builder", &[CreateAccessKey], "shown-once"),
+    ("access-key ls --user builder", &[ListAccessKeys], "AKIAIOSFODNN7EXAMPLE"),
+    ("access-key deactivate AKIAIOSFODNN7EXAMPLE", &[UpdateAccessKey], "AKIAIOSFODNN7EXAMPLE"),
+    ("access-key activate AKIAIOSFODNN7EXAMPLE", &[UpdateAccessKey], "active"),
+    ("access-key rm AKIAIOSFODNN7EXAMPLE", &[DeleteAccessKey], "deleted AKIAIOSFODNN7EXAMPLE"),
+    ("role ls", &[ListRoles], "reader"),
+    ("role show reader", &[GetRole], "3600 s"),
+    ("role attach reader look", &[AttachRolePolicy], "reader"),
+    ("role detach reader look", &[DetachRolePolicy], "reader"),
+    ("role rm reader", &[DeleteRole], "deleted reader"),
+    ("policy ls", &[ListPolicies], "look"),
+    ("policy show look", &[GetPolicy], "Statement"),
+    ("policy rm look", &[DeletePolicy], "deleted look"),
+    ("jobs ls", &[ListJobs], "1.00 KiB of 1.00 KiB"),
+    ("jobs show job-00000001 --wait", &[GetJob], "ami-00000001"),
+    ("events --wait-ms 100", &[StreamEvents], "8 2026-01-02T03:04:05Z instance i-00000001 changed running"),
+    ("types", &[ListInstanceTypes], "m1.small"),
+    ("host", &[GetHost], "8 vCPUs, 32768 MiB memory, 500 GiB disk"),
+    ("version", &[GetHealth], "9.9.9"),
+];
+
+#[test]
+fn every_command_asks_and_prints() {
+    let user = User::new();
+    for (line, operations, expected) in HAPPY {
+        let printed = user.succeed(line);
+        assert!(printed.contains(expected), "{line} printed {printed:?}");
+        let asked: Vec<_> = user.daemon.asked().iter().map(|asked| asked.operation).collect();
+        assert_eq!(asked, *operations, "{line}");
+    }
+}
+
+#[test]
+fn json_is_the_object_of_the_api() {
+    let user = User::new();
+    let json = |line: &str| -> Value { serde_json::from_str(&user.succeed(line)).expect(line) };
+    assert_eq!(json("ls --json"), json!([samples::of("Instance")]));
+    assert_eq!(json("--json show i-00000001"), samples::of("Instance"));
+    assert_eq!(json("launch ami-00000001 --json"), samples::of("Launched"));
+    assert_eq!(json("terminate i-00000001 --json"), json!([samples::of("Instance")]));
+    assert_eq!(json("host --json"), samples::of("Host"));
+    assert_eq!(json("access-key create --json"), samples::of("NewAccessKey"));
+    assert_eq!(user.succeed("volume rm vol-00000001 --json"), "", "there is no object");
+    let lines = user.succeed("events --wait-ms 1 --json");
+    let events: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events, samples::events());
+}
+
+#[test]
+fn quiet_is_ids_and_what_cannot_be_asked_again() {
+    let user = User::new();
+    assert_eq!(user.succeed("ls -q"), "i-00000001\n");
+    assert_eq!(user.succeed("launch ami-00000001 -q --wait"), "i-00000001\n");
+    assert_eq!(user.succeed("volume rm vol-00000001 -q"), "");
+    assert_eq!(user.succeed("access-key create -q"), "AKIAIOSFODNN7EXAMPLE shown-once\n");
+}
+
+#[test]
+fn a_launch_asks_for_what_was_said() {
+    let user = User::new();
+    fs::write(user.home().join("job.sh"), "#!/bin/sh\n").unwrap();
+    user.succeed(
+        "launch ami-00000001 --type m1.small --key laptop --name web --host-name web-1 --count 2-5 --disk 20 --data-disk \
+         swap:1 --data-disk snap-00000001,keep --user-data job.sh --subnet subnet-00000001 --security-group sg-00000001 \
+         --tag team=storage --role reader --ephemeral --public-address --client-token again",
+    );
+    let asked = user.daemon.asked().pop().unwrap();
+    let expected = json!({
+        "image": "ami-00000001", "instance_type": "m1.small", "count": { "min": 2, "max": 5 }, "key_pair": "laptop",
+        "name": "web", "user_data": "IyEvYmluL3NoCg==", "host_name": "web-1",
+        "system_disk": { "size_gib": 20, "delete_with_instance": true, "volume_type": "local" },
+        "data_disks": [
+            { "content": "swap", "size_gib": 1, "delete_with_instance": true, "volume_type": "local" },
+            { "content": { "snapshot": "snap-00000001" }, "delete_with_instance": false, "volume_type": "local" },
+        ],
+        "subnet": "subnet-00000001", "security_groups": ["sg-00000001"], "public_address": true,
+        "tags": { "team": "storage" },
+        "rules": { "start": true, "on_power_off": "terminate", "on_failure": "report", "after_host_reboot": "terminate" },
+        "charge": { "pay_as_you_go": {} }, "role": "reader", "client_token": "again", "dry_run": false,
+    });
+    assert_eq!(asked.body, expected);
+    user.daemon.answer(LaunchInstances, [(200, json!({ "count": 3 }))]);
+    assert!(user.succeed("launch ami-00000001 --dry-run").contains("would launch  3"));
+}
+
+#[test]
+fn waiting_sees_the_state_come() {
+    let user = User::new();
+    let state = |state: &str| (200, samples::with("Instance", json!({ "state": state })));
+    user.daemon.answer(GetInstance, [state("creating"), state("starting"), state("running")]);
+    user.succeed("launch ami-00000001 --wait");
+    let looks = user.daemon.asked().iter().filter(|asked| asked.operation == GetInstance).count();
+    assert_eq!(looks, 3);
+}
+
+#[test]
+fn names_and_ids_are_in_the_path() {
+    let user = User::new();
+    user.succeed("user attach builder a+b=c@d");
+    assert_eq!(user.daemon.asked()[0].path, ["builder", "a+b=c@d"]);
+    user.succeed("volume rm vol-00000009");
+    assert_eq!(user.daemon.asked()[0].path, ["vol-00000009"]);
+}
+
+#[test]
+fn lists_are_read_to_their_end() {
+    let user = User::new();
+    let page = |id: &str, next: Option<&str>| {
+        let mut page = json!({ "items": [samples::with("Instance", json!({ "id": id }))] });
+        if let Some(next) = next {
+            page["next_page_token"] = next.into();
+        }
+        (200, page)
+    };
+    user.daemon.answer(ListInstances, [page("i-00000001", Some("two")), page("i-00000002", None)]);
+    assert_eq!(user.succeed("ls -q --tag team=storage"), "i-00000001\ni-00000002\n");
+    let queries: Vec<_> = user.daemon.asked().into_iter().map(|asked| asked.query).collect();
+    assert_eq!(queries, ["tag=team%3Dstorage", "tag=team%3Dstorage&page_token=two"]);
+    let gone = samples::with("Instance", json!({ "state": "terminated" }));
+    user.daemon.answer(ListInstances, [(200, json!({ "items": [gone] }))]);
+    assert_eq!(user.succeed("ls -q"), "", "what is terminated is not shown");
+    assert_eq!(user.succeed("ls -q --all"), "i-00000001\n");
+}
+
+#[test]
+fn an_image_is_imported_from_where_the_daemon_finds_it() {
+    let user = User::new();
+    let file = user.home().join("debian-12.qcow2");
+    fs::write(&file, "disk").unwrap();
+    let whole = file.canonicalize().unwrap();
+    assert!(user.succeed("image import debian-12.qcow2").contains("job-00000001"));
+    let asked = user.daemon.asked().pop().unwrap();
+    let source = json!({ "disk": { "path": whole } });
+    assert_eq!(asked.body, json!({ "name": "debian-12", "source": source, "architecture": "x86_64" }));
+    let running = samples::with("Job", json!({ "state": "running", "done_bytes": 1 }));
+    user.daemon.answer(GetJob, [(200, running), (200, samples::of("Job"))]);
+    let line = format!(
+        "image import debian-12.qcow2 --name debian --sha256 {} --wait --kernel debian-12.qcow2",
+        "0".repeat(64)
+    );
+    assert!(user.succeed(&line).contains("2.00 GiB"));
+    let asked = user.daemon.asked();
+    let operations: Vec<_> = asked.iter().map(|asked| asked.operation).collect();
+    assert_eq!(operations, [ImportImage, GetJob, GetJob, GetImage]);
+    assert_eq!(asked[0].body["source"]["file_system"]["kernel"], json!(whole));
+    assert_eq!(user.run("image import missing.raw").code, 3);
+}
+
+#[test]
+fn a_private_key_is_kept_once_and_for_its_user_only() {
+    let user = User::new();
+    assert!(user.succeed("key create laptop").contains("private key in "));
+    let kept = user.home().join(".config/bothy/keys/laptop");
+    assert_eq!(fs::read_to_string(&kept).unwrap(), "-----BEGIN PRIVATE KEY-----\n");
+    assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::metadata(kept.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
+    user.daemon.asked();
+    let again = user.run("key create laptop");
+    assert_eq!(again.code, 1);
+    assert!(again.stderr.contains("will not be written over"), "{}", again.stderr);
+    assert!(user.daemon.asked().is_empty(), "no key was made that could not be kept");
+    user.daemon.refuse(CreateKeyPair, native_api::ErrorCode::AlreadyExists);
+    assert_eq!(user.run("key create other").code, 1);
+    assert!(!user.home().join(".config/bothy/keys/other").exists(), "nothing is left of what was refused");
+    assert!(user.succeed("key ls").contains("yes"), "it is here");
+}
+
+#[test]
+fn files_and_stdin_are_read() {
+    let user = User::new();
+    fs::write(user.home().join("policy.json"), r#"{"Version":"1","Statement":[]}"#).unwrap();
+    fs::write(user.home().join("id.pub"), "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 me\n").unwrap();
+    user.succeed("policy create look policy.json");
+    user.succeed("policy update look policy.json");
+    user.succeed("role create reader --trust policy.json --max-session 3600");
+    user.succeed("key import laptop id.pub");
+    let bodies: Vec<_> = user.daemon.asked().into_iter().map(|asked| asked.body).collect();
+    assert_eq!(bodies[0], json!({ "name": "look", "document": r#"{"Version":"1","Statement":[]}"# }));
+    assert_eq!(bodies[2]["max_session_seconds"], 3600);
+    assert_eq!(bodies[3]["public_key"], "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 me");
+    let mut command = user.command(["policy", "create", "look", "-"]);
+    let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"{}").unwrap();
+    assert_eq!(Ran::of(child.wait_with_output().unwrap()).code, 0);
+    assert_eq!(user.daemon.asked()[0].body["document"], "{}");
+}
+
+#[test]
+fn ssh_is_run_with_the_instances_key_and_host_key() {
+    let user = User::new();
+    // An ssh that says what it was asked.
+    let bin = user.home().join("bin");
+    fs::create_dir(&bin).unwrap();
+    fs::write(bin.join("ssh"), "#!/bin/sh\nfor argument; do echo \"$argument\"; done\nexit 42\n").unwrap();
+    fs::set_permissions(bin.join("ssh"), fs::Permissions::from_mode(0o755)).unwrap();
+    user.succeed("key create laptop");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let line = format!("ssh web --user debian --port {port} --wait -- -v uname -a");
+    let path = format!("{}:/usr/bin:/bin", bin.display());
+    let ran = Ran::of(user.command(line.split(' ')).env("PATH", path).output().unwrap());
+    assert_eq!(ran.code, 42, "its exit code is ssh's: {}", ran.stderr);
+    let config = user.home().join(".config/bothy");
+    let expected = [
+        "-o".into(),
+        format!("UserKnownHostsFile=\"{}\"", config.join("known_hosts").display()),
+        "-o".into(),
+        "HostKeyAlias=i-00000001".into(),
+        "-o".into(),
+        "StrictHostKeyChecking=accept-new".into(),
+        "-o".into(),
+        "IdentitiesOnly=yes".into(),
+        "-i".into(),
+        config.join("keys/laptop").display().to_string(),
+        "-l".into(),
+        "debian".into(),
+        "-p".into(),
+        port,
+        "-v".into(),
+        "--".into(),
+        "127.0.0.1".into(),
+        "uname".into(),
+        "-a".to_owned(),
+    ];
+    assert_eq!(ran.stdout.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn the_operator_and_others_say_who_they_are() {
+    let user = User::new();
+    user.succeed("ls --account 210987654321");
+    assert_eq!(user.daemon.asked()[0].headers["bothy-account"], "210987654321");
+    let mut command = user.command(["ls", "--access-key", "AKIAIOSFODNN7EXAMPLE"]);
+    let ran =
+        Ran::of(command.env("BOTHY_SECRET", "secret").env("BOTHY_SECURITY_TOKEN", "token").output().unwrap());
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let headers = user.daemon.asked().remove(0).headers;
+    // base64 of AKIAIOSFODNN7EXAMPLE:secret
+    assert_eq!(headers["authorization"], "Basic QUtJQUlPU0ZPRE5ON0VYQU1QTEU6c2VjcmV0");
+    assert_eq!(headers["bothy-security-token"], "token");
+    assert_eq!(user.run("ls --access-key AKIAIOSFODNN7EXAMPLE").code, 2, "without its secret");
+}
+
+#[test]
+fn the_doctor_looks_at_this_host() {
+    let user = User::new();
+    let state = user.home().join("state");
+    let ran = user.run(&format!("doctor --json --state {}", state.display()));
+    let findings: Vec<Value> = serde_json::from_str(&ran.stdout).unwrap();
+    let missing = findings.iter().any(|finding| finding["verdict"] == "missing");
+    assert_eq!(ran.code, i32::from(missing));
+    let find = |check: &str| findings.iter().find(|finding| finding["check"] == check).expect(check);
+    assert_eq!(find("processor")["verdict"], "ok");
+    assert!(find("bothyd")["found"].as_str().unwrap().ends_with("version 9.9.9"));
+    let is_kvm_there = std::path::Path::new("/dev/kvm").exists();
+    assert!(is_kvm_there || find("/dev/kvm")["verdict"] == "missing");
+    for finding in &findings {
+        assert!(finding["verdict"] == "ok" || finding["advice"] != "", "{finding}");
+    }
+    let table = user.run(&format!("doctor --state {}", state.display()));
+    assert!(table.stdout.contains("this host can"), "{}", table.stdout);
+}

@@ -1,0 +1,123 @@
+//! One object of each type that the daemon answers with, as it is sent.
+
+use native_api::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+/// What the guest printed.
+pub const CONSOLE: &str = "Debian GNU/Linux 12 web ttyS0\r\n\r\nweb login: ";
+
+const AT: &str = "2026-01-02T03:04:05Z";
+const ACCOUNT: &str = "123456789012";
+
+/// The sample of a type.
+pub fn of(name: &str) -> Value {
+    let policy = r#"{"Version":"1","Statement":[]}"#;
+    match name {
+        "Instance" => json!({
+            "id": "i-00000001", "account": ACCOUNT, "reservation": "r-00000001", "launch_index": 0, "name": "web",
+            "state": "running", "revision": 7, "image": "ami-00000001", "instance_type": "m1.small", "vcpus": 1,
+            "memory_mib": 2048, "key_pair": "laptop", "host_name": "web-1", "zone": "local-1a",
+            "disks": [{ "device": "vda", "volume": "vol-00000001", "size_gib": 8, "delete_with_instance": true }],
+            "network_interfaces": [{
+                "index": 0, "id": "eni-00000001", "mac": "02:00:0a:00:00:05", "vpc": "vpc-00000001",
+                "subnet": "subnet-00000001", "private_address": "127.0.0.1", "security_groups": ["sg-00000001"],
+            }],
+            "private_address": "127.0.0.1", "tags": { "team": "storage" },
+            "rules": { "start": true, "on_power_off": "stop", "on_failure": "report", "after_host_reboot": "start" },
+            "charge": { "pay_as_you_go": {} }, "product_codes": [], "created_at": AT, "started_at": AT,
+        }),
+        "Launched" => json!({ "reservation": "r-00000001", "instances": [of("Instance")] }),
+        "InstanceType" => json!({
+            "name": "m1.small", "vcpus": 1, "memory_mib": 2048, "ephemeral_gib": 10, "max_network_interfaces": 2,
+            "max_volumes": 16,
+        }),
+        "Job" => json!({
+            "id": "job-00000001", "account": ACCOUNT, "kind": "import_image", "state": "succeeded",
+            "done_bytes": 1024, "total_bytes": 1024, "image": "ami-00000001", "created_at": AT, "ended_at": AT,
+        }),
+        "Image" => json!({
+            "id": "ami-00000001", "account": ACCOUNT, "name": "debian", "state": "available", "architecture": "x86_64",
+            "boot": "disk", "bytes": 2_147_483_648_u64, "sha256": "0".repeat(64), "public": true, "product_codes": [],
+            "tags": {}, "created_at": AT,
+        }),
+        "Volume" => json!({
+            "id": "vol-00000001", "account": ACCOUNT, "name": "data", "state": "in_use", "size_gib": 8,
+            "volume_type": "local", "zone": "local-1a",
+            "attachment": { "instance": "i-00000001", "device": "vdb", "delete_with_instance": false, "attached_at": AT },
+            "tags": {}, "created_at": AT,
+        }),
+        "Snapshot" => json!({
+            "id": "snap-00000001", "account": ACCOUNT, "name": "nightly", "state": "available", "volume": "vol-00000001",
+            "size_gib": 8, "tags": {}, "created_at": AT,
+        }),
+        "KeyPair" => json!({
+            "id": "key-00000001", "name": "laptop", "algorithm": "ed25519", "public_key": "ssh-ed25519 AAAA",
+            "fingerprints": { "md5": "00:11", "sha256": "abc=" }, "tags": {}, "created_at": AT,
+        }),
+        "NewKeyPair" => json!({ "key_pair": of("KeyPair"), "private_key": "-----BEGIN PRIVATE KEY-----\n" }),
+        "Account" => json!({
+            "id": ACCOUNT, "name": "ci", "enabled": true, "quotas": { "instances": 20 }, "created_at": AT,
+        }),
+        "User" => {
+            json!({ "name": "builder", "account": ACCOUNT, "policies": ["AdministratorAccess"], "created_at": AT })
+        }
+        "AccessKey" => {
+            json!({ "id": "AKIAIOSFODNN7EXAMPLE", "account": ACCOUNT, "active": true, "created_at": AT })
+        }
+        "NewAccessKey" => json!({ "access_key": of("AccessKey"), "secret": "shown-once" }),
+        "Role" => json!({
+            "name": "reader", "account": ACCOUNT, "trust_policy": policy, "max_session_seconds": 3600, "policies": [],
+            "created_at": AT,
+        }),
+        "Policy" => json!({ "name": "look", "built_in": false, "document": policy, "created_at": AT }),
+        "Health" => json!({ "version": "9.9.9", "revision": 7 }),
+        "Host" => json!({
+            "name": "node-1", "version": "9.9.9", "vmm_version": "9.9.8", "kernel": "6.1.0", "zone": "local-1a",
+            "started_at": AT, "capacity": { "vcpus": 8, "memory_mib": 32768, "disk_gib": 500 },
+            "used": { "instances": 1, "vcpus": 1, "memory_mib": 2048, "disk_gib": 8 },
+            "disk_free_bytes": 1_000_000_000, "reflink": true,
+        }),
+        other => panic!("there is no sample of {other}"),
+    }
+}
+
+/// The sample with other fields.
+pub fn with(name: &str, fields: Value) -> Value {
+    let mut value = of(name);
+    for (key, field) in fields.as_object().unwrap() {
+        value[key] = field.clone();
+    }
+    value
+}
+
+/// Two events.
+pub fn events() -> [Value; 2] {
+    [
+        json!({ "revision": 8, "at": AT, "kind": "instance", "resource": "i-00000001", "change": "changed", "state": "running" }),
+        json!({ "revision": 9, "at": AT, "kind": "job", "resource": "job-00000001", "change": "created" }),
+    ]
+}
+
+#[test]
+fn samples_are_of_their_types() {
+    fn whole<T: DeserializeOwned + Serialize>(name: &str) {
+        let read: T = serde_json::from_value(of(name)).expect(name);
+        assert_eq!(serde_json::to_value(read).unwrap(), of(name), "{name}");
+    }
+    whole::<Launched>("Launched");
+    whole::<InstanceType>("InstanceType");
+    whole::<Job>("Job");
+    whole::<Image>("Image");
+    whole::<Volume>("Volume");
+    whole::<Snapshot>("Snapshot");
+    whole::<NewKeyPair>("NewKeyPair");
+    whole::<Account>("Account");
+    whole::<User>("User");
+    whole::<NewAccessKey>("NewAccessKey");
+    whole::<Role>("Role");
+    whole::<Policy>("Policy");
+    whole::<Health>("Health");
+    whole::<Host>("Host");
+}
