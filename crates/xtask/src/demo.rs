@@ -1,230 +1,241 @@
-//! `cargo xtask demo`: a stock Debian in bothy-vmm, from nothing to the login prompt and to a clean end, for everybody
-//! to see. The first half prepares; the second runs on a host whose KVM runs Linux and tells the story.
+//! `cargo xtask demo`: bothyd from its start to an empty host again, for everybody to see: a stock Debian is imported,
+//! launched, watched, logged in to, left alone while its daemon is killed, and terminated. The first half prepares; the
+//! second runs on a host whose KVM runs Linux and tells the story.
+
+mod before;
 
 use std::ffi::OsString;
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode};
-use std::time::Duration;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use vmm_api::{
-    Boot, Client, Disk, DiskBoot, DiskSource, ExitReason, Memory, Nic, TapSource, VmConfig, VmState,
-};
+use before::Host;
 
-use crate::progress::Step;
 use crate::{build, host_vm, image, packages};
 
-/// Boots Debian in bothy-vmm: makes all that is missing, shows its console, its disks and its network, and powers it off.
+/// Runs bothyd and shows an instance's whole life: image, launch, console, ssh, a killed daemon, termination, a clean host.
 ///
-/// Takes a few minutes the first time, most of it to make the Debian image; where this machine's KVM does not run Linux,
-/// the machine runs in a nested host and is slow.
+/// Takes a few minutes the first time, most of it to make the Debian image and to build; where this machine's KVM does not
+/// run Linux, all of it runs in a nested host and is slow.
 #[derive(clap::Args)]
-pub struct Arguments {
-    /// vCPUs of the guest
-    #[arg(long, default_value_t = 2, value_name = "N")]
-    vcpus: u32,
-    /// Guest memory in MiB
-    #[arg(long, default_value_t = 1024, value_name = "MIB")]
-    memory_mib: u64,
-}
+pub struct Arguments {}
 
 /// The second half, on the host.
 #[derive(clap::Args)]
 pub struct StoryArguments {
+    bothy: PathBuf,
+    bothyd: PathBuf,
     vmm: PathBuf,
     debian: PathBuf,
-    seed: PathBuf,
-    vcpus: u32,
-    memory_mib: u64,
 }
-
-const TAP: &str = "bothy-demo";
-const HOST_ADDRESS: &str = "10.99.0.1/24";
-const GUEST_ADDRESS: &str = "10.99.0.2";
-const MAC: &str = "52:54:00:b0:07:99";
 
 /// Longest time for anything the guest does, on a nested host.
 const PATIENCE: Duration = Duration::from_secs(900);
+/// Longest time for the daemon to be ready.
+const READY: Duration = Duration::from_secs(60);
+/// How often the console is looked at.
+const LOOK: Duration = Duration::from_secs(1);
 
-const USER_DATA: &str = r#"#cloud-config
-hostname: bothy-demo
-ssh_genkeytypes: [ed25519]
-runcmd:
-  - "exec >/dev/ttyS0 2>&1; echo; lsblk --output NAME,SERIAL,SIZE,RO,MOUNTPOINTS; ip -brief address; echo"
-"#;
-const META_DATA: &str = "instance-id: i-demo\nlocal-hostname: bothy-demo\n";
-
-fn network_config() -> String {
-    format!(
-        "version: 2\nethernets:\n  nic0:\n    match: {{macaddress: '{MAC}'}}\n    addresses: [{GUEST_ADDRESS}/24]\n"
-    )
-}
+/// What the guest is asked by ssh.
+const QUESTION: &str = "hostname; uptime --pretty; lsblk --output NAME,SERIAL,SIZE,RO,MOUNTPOINTS; ip -brief -4 address";
 
 /// Prepares, and runs the story where KVM runs Linux.
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    packages::ensure(&["iproute2", "iputils-ping"])?;
-    let vmm = build::vmm()?;
+pub fn run(_: &Arguments) -> anyhow::Result<ExitCode> {
+    packages::ensure(&["e2fsprogs", "iproute2", "nftables", "openssh-client"])?;
+    let programs = build::programs()?;
     let debian = image::debian()?;
-    let seed = image::cidata(USER_DATA, META_DATA, &network_config())?;
     let mut command: Vec<OsString> = vec![std::env::current_exe().context("finding this program")?.into()];
     command.push("demo-story".into());
-    command.extend([vmm, debian, seed].map(OsString::from));
-    command.extend([arguments.vcpus.to_string(), arguments.memory_mib.to_string()].map(OsString::from));
+    command.extend([programs.bothy, programs.bothyd, programs.vmm, debian].map(OsString::from));
     Ok(ExitCode::from(host_vm::execute_repeatable(&host_vm::Options::default(), &command)?))
 }
 
-/// Boots, shows, powers off.
+/// Tells the story.
 pub fn tell(arguments: &StoryArguments) -> anyhow::Result<ExitCode> {
     let scratch = std::env::var_os("HOST_VM_SCRATCH").map_or_else(std::env::temp_dir, PathBuf::from);
-    let folder = tempfile::tempdir_in(scratch).context("making a folder")?;
-    let tap = Tap::new()?;
-    let config = machine(arguments, folder.path())?;
+    let folder = tempfile::Builder::new().prefix("demo").tempdir_in(scratch).context("making a folder")?;
+    let before = Host::look()?;
+    let node = Node::new(arguments, folder.path())?;
 
-    let socket = folder.path().join("demo.sock");
-    eprintln!("▸ bothy-vmm --id demo --control {}", socket.display());
-    let vmm = Command::new(&arguments.vmm).args(["--id", "demo", "--control"]).arg(&socket).spawn();
-    let vmm = Vmm(vmm.context("starting bothy-vmm")?);
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting a runtime")?;
-    runtime.block_on(async {
-        let client = Client::connect_when_ready(&socket, PATIENCE).await?;
-        eprintln!("▸ PUT /v1/vm\n{}", serde_json::to_string_pretty(&config)?);
-        client.configure(&config).await?;
-        eprintln!("▸ POST /v1/vm/boot, then GET /v1/vm/console");
-        client.boot().await?;
-        let mut console = Console { client: &client, offset: 0, seen: String::new() };
-        // The prompt may come before cloud-init is done; both must.
-        console.show_until(&["finished at", "login: "]).await?;
-        eprintln!("\n▸ the host asks the guest over the tap");
-        greet()?;
-        eprintln!("▸ POST /v1/vm/power-button");
-        client.power_button().await?;
-        console.show_until(&["Power down"]).await?;
-        let info = client.wait_for(|info| info.state == VmState::Exited, PATIENCE).await?;
-        let exit = info.exit.context("the machine ended without a reason")?;
-        eprintln!("\n▸ GET /v1/vm: {:?}: {}", exit.reason, exit.message);
-        ensure!(exit.reason == ExitReason::PowerOff, "the guest did not power off");
-        anyhow::Ok(())
-    })?;
-    drop((vmm, tap));
-    eprintln!("✔ that was a stock Debian, booted from its disk alone");
+    say("bothyd, the daemon of a host");
+    let mut daemon = node.start()?;
+    node.bothy(&["image", "import", &arguments.debian.display().to_string(), "--name", "debian", "--wait"])?;
+    node.bothy(&["key", "create", "demo"])?;
+    let launch = ["launch", "debian", "--type", "small", "--key", "demo", "--name", "web", "--data-disk", "1"];
+    node.bothy(&launch)?;
+    node.bothy(&["ls"])?;
+
+    say("the guest boots; its console");
+    node.show_console("web", &["finished at", "login: "])?;
+    say("log in");
+    let ssh = ["ssh", "web", "--user", "debian", "--wait", "--timeout", "600", "--", QUESTION];
+    node.bothy(&ssh)?;
+
+    say("kill -9 of the daemon: the guest does not notice, and the next daemon takes it over");
+    let vmm = vmms()?;
+    daemon.kill()?;
+    ensure!(vmms()? == vmm && vmm.len() == 1, "the VMM did not go on by itself");
+    daemon = node.start()?;
+    node.bothy(&["ls"])?;
+    node.bothy(&ssh)?;
+    ensure!(vmms()? == vmm, "the VMM is another one");
+
+    say("the end of it");
+    node.bothy(&["terminate", "web", "--wait", "--timeout", "600"])?;
+    node.bothy(&["image", "rm", "debian"])?;
+    node.bothy(&["ls", "--all"])?;
+    daemon.end()?;
+    node.clear()?;
+    folder.close().context("removing the demo's folder")?;
+    let left = Host::look()?.since(&before);
+    ensure!(left.is_empty(), "the host is not as it was:\n{}", left.join("\n"));
+    eprintln!("✔ the host is as it was: links, rules, mounts, cgroups, processes, files");
     Ok(ExitCode::SUCCESS)
 }
 
-fn machine(arguments: &StoryArguments, folder: &Path) -> anyhow::Result<VmConfig> {
-    let step = Step::new("copying the Debian image");
-    let system = folder.join("system.raw");
-    let copied = Command::new("cp")
-        .args(["--reflink=auto", "--sparse=always"])
-        .args([&arguments.debian, &system])
-        .status();
-    ensure!(copied.context("running cp")?.success(), "cannot copy the image to {}", system.display());
-    step.done();
-    let data = folder.join("data.raw");
-    std::fs::File::create(&data).and_then(|file| file.set_len(1 << 30)).context("making the data disk")?;
-    let disk = |id: &str, path: &Path, read_only| Disk {
-        id: id.to_owned(),
-        source: DiskSource::Path(path.to_owned()),
-        read_only,
-        direct: None,
-    };
-    Ok(VmConfig {
-        vcpus: arguments.vcpus,
-        threads_per_core: 1,
-        memory: Memory { size_mib: arguments.memory_mib, shared: false, huge_pages: false },
-        boot: Boot::Disk(DiskBoot::default()),
-        disks: vec![
-            disk("system", &system, false),
-            disk("data", &data, false),
-            disk("seed", &arguments.seed, true),
-        ],
-        nics: vec![Nic {
-            tap: TapSource::Name(TAP.to_owned()),
-            mac: Some(MAC.parse()?),
-            mtu: None,
-            dhcp: None,
-        }],
-        console: Default::default(),
-        smbios: Default::default(),
-    })
+fn say(what: &str) {
+    eprintln!("\n── {what}");
 }
 
-/// Pings the guest and reads sshd's greeting.
-fn greet() -> anyhow::Result<()> {
-    let ping =
-        Command::new("ping").args(["-c", "3", "-W", "10", GUEST_ADDRESS]).status().context("running ping")?;
-    ensure!(ping.success(), "the guest does not answer");
-    let mut stream = TcpStream::connect((GUEST_ADDRESS, 22)).context("connecting to the guest's sshd")?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    let mut greeting = [0; 255];
-    let count = stream.read(&mut greeting).context("reading sshd's greeting")?;
-    eprintln!("port 22: {}", String::from_utf8_lossy(&greeting[..count]).trim());
-    Ok(())
+/// Processes of VMMs.
+fn vmms() -> anyhow::Result<Vec<String>> {
+    let found = before::processes()?.into_iter().filter(|process| process.contains("bothy-vmm --id"));
+    // The disk's reader comes and goes.
+    Ok(found.filter(|process| !process.contains("read-boot-disk")).collect())
 }
 
-/// The guest's console, shown as it comes.
-struct Console<'a> {
-    client: &'a Client,
-    offset: u64,
-    seen: String,
+/// A host's daemon and how to talk to it.
+struct Node {
+    bothy: PathBuf,
+    bothyd: PathBuf,
+    config: PathBuf,
+    socket: PathBuf,
+    home: PathBuf,
+    log: PathBuf,
 }
 
-impl Console<'_> {
-    /// Shows it until all `texts` were seen since the last call, or the machine ended.
-    async fn show_until(&mut self, texts: &[&str]) -> anyhow::Result<()> {
-        let deadline = std::time::Instant::now() + PATIENCE;
-        self.seen.clear();
+impl Node {
+    fn new(arguments: &StoryArguments, folder: &Path) -> anyhow::Result<Self> {
+        let (config, socket) = (folder.join("bothyd.toml"), folder.join("api.sock"));
+        let text = format!(
+            "state_folder = '{0}/state'\nrun_folder = '{0}/run'\nhost_key = '{0}/key/host-key'\nvmm = '{1}'\n\
+             [api]\nsocket = '{2}'\n[capacity.overcommit]\nvcpus = 400\n[limits]\nstart = 600\nstop = 600\nreboot = 600\n\
+             terminate = 600\n",
+            folder.display(),
+            arguments.vmm.display(),
+            socket.display(),
+        );
+        std::fs::write(&config, &text).context("writing the configuration")?;
+        eprintln!("▸ cat {}\n{text}", config.display());
+        let home = folder.join("home");
+        std::fs::create_dir(&home).context("making a home")?;
+        Ok(Self {
+            bothy: arguments.bothy.clone(),
+            bothyd: arguments.bothyd.clone(),
+            config,
+            socket,
+            home,
+            log: folder.join("bothyd.log"),
+        })
+    }
+
+    /// Starts the daemon, and waits until it answers.
+    fn start(&self) -> anyhow::Result<Daemon> {
+        eprintln!("▸ bothyd --config {} &", self.config.display());
+        let log = std::fs::File::options().create(true).append(true).open(&self.log).context("opening the log")?;
+        let child = Command::new(&self.bothyd).arg("--config").arg(&self.config).stderr(log).spawn();
+        let mut daemon = Daemon(child.context("starting bothyd")?);
+        let deadline = Instant::now() + READY;
         loop {
-            let news = self.client.console(Some(self.offset)).await?;
-            self.offset = news.offset + news.bytes.len() as u64;
-            std::io::stdout().write_all(&news.bytes).context("showing the console")?;
-            self.seen.push_str(&String::from_utf8_lossy(&news.bytes));
-            std::io::stdout().flush().context("showing the console")?;
-            let ended = self.client.info().await?.state == VmState::Exited;
-            if ended || texts.iter().all(|text| self.seen.contains(text)) {
+            let asked = self.command(&["host"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+            if asked.context("running bothy")?.success() {
+                return Ok(daemon);
+            }
+            let ended = daemon.0.try_wait().context("looking at bothyd")?;
+            if ended.is_some() || Instant::now() > deadline {
+                bail!("bothyd is not ready:\n{}", std::fs::read_to_string(&self.log).unwrap_or_default());
+            }
+            std::thread::sleep(LOOK / 10);
+        }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.bothy);
+        command.args(arguments).env("HOME", &self.home).env("BOTHY_ENDPOINT", format!("unix:{}", self.socket.display()));
+        command
+    }
+
+    /// Runs a command as a person would, and shows what it says.
+    fn bothy(&self, arguments: &[&str]) -> anyhow::Result<()> {
+        eprintln!("▸ bothy {}", arguments.join(" "));
+        let status = self.command(arguments).stdin(Stdio::null()).status().context("running bothy")?;
+        if !status.success() {
+            let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+            bail!("bothy {} failed ({status}); the daemon's log:\n{log}", arguments.join(" "));
+        }
+        Ok(())
+    }
+
+    /// Shows the console as it grows, until all texts were seen.
+    fn show_console(&self, instance: &str, texts: &[&str]) -> anyhow::Result<()> {
+        eprintln!("▸ bothy console {instance} --history");
+        let (deadline, mut shown) = (Instant::now() + PATIENCE, 0);
+        loop {
+            let history = self.command(&["console", instance, "--history"]).output().context("running bothy")?;
+            // Before it is started there is none.
+            let news = history.stdout.get(shown..).unwrap_or_default();
+            std::io::stdout().write_all(news).and_then(|()| std::io::stdout().flush()).context("showing it")?;
+            shown += news.len();
+            let text = String::from_utf8_lossy(&history.stdout);
+            if texts.iter().all(|wanted| text.contains(wanted)) {
                 return Ok(());
             }
-            if std::time::Instant::now() > deadline {
+            if Instant::now() > deadline {
+                self.bothy(&["show", instance])?;
                 bail!("the guest did not print {texts:?} within {PATIENCE:?}");
             }
-            self.client.wait_console(self.offset, Duration::from_secs(1)).await?;
+            std::thread::sleep(LOOK);
         }
+    }
+
+    /// Removes what the daemon made on the host but its state.
+    fn clear(&self) -> anyhow::Result<()> {
+        eprintln!("▸ bothyd --config {} clear-host", self.config.display());
+        let status = Command::new(&self.bothyd).arg("--config").arg(&self.config).arg("clear-host").status();
+        ensure!(status.context("running bothyd")?.success(), "bothyd clear-host failed");
+        Ok(())
     }
 }
 
-/// The VMM's process; dropping it ends it.
-struct Vmm(Child);
+/// The daemon's process; dropping it kills it.
+struct Daemon(Child);
 
-impl Drop for Vmm {
+impl Daemon {
+    fn kill(mut self) -> anyhow::Result<()> {
+        eprintln!("▸ kill -9 {}", self.0.id());
+        self.0.kill().context("killing bothyd")?;
+        let status = self.0.wait().context("waiting for bothyd")?;
+        ensure!(status.signal() == Some(9), "bothyd ended by itself: {status}");
+        Ok(())
+    }
+
+    /// Tells it to end.
+    fn end(mut self) -> anyhow::Result<()> {
+        eprintln!("▸ kill {}", self.0.id());
+        let pid = nix::unistd::Pid::from_raw(self.0.id().cast_signed());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).context("telling bothyd to end")?;
+        let status = self.0.wait().context("waiting for bothyd")?;
+        ensure!(status.success(), "bothyd did not end well: {status}");
+        Ok(())
+    }
+}
+
+impl Drop for Daemon {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-/// A tap with the host's address; dropping it removes it.
-struct Tap;
-
-impl Tap {
-    fn new() -> anyhow::Result<Self> {
-        ip(&["tuntap", "add", TAP, "mode", "tap", "vnet_hdr"])?;
-        let tap = Self;
-        ip(&["address", "add", HOST_ADDRESS, "dev", TAP])?;
-        ip(&["link", "set", TAP, "up"])?;
-        Ok(tap)
-    }
-}
-
-impl Drop for Tap {
-    fn drop(&mut self) {
-        let _ = ip(&["link", "del", TAP]);
-    }
-}
-
-fn ip(arguments: &[&str]) -> anyhow::Result<()> {
-    let status = Command::new("ip").args(arguments).status().context("running ip")?;
-    ensure!(status.success(), "ip {} failed", arguments.join(" "));
-    Ok(())
 }

@@ -158,7 +158,7 @@ impl Compute {
                 self.disks.create(*volume, kept.value.bytes(), &kept.value.content).await?;
                 self.volume_is(account, *volume, |volume| volume.state = VolumeState::Available).await
             }
-            JobKind::GrowVolume { volume, size_mib } => {
+            JobKind::GrowVolume { volume, size_mib, .. } => {
                 self.disks.grow(*volume, size_mib << 20).await?;
                 // The record says the new size since it was asked for.
                 Ok(Changes { conditions: Vec::new(), writes: Vec::new() })
@@ -226,8 +226,18 @@ impl Compute {
                 self.disks.delete_snapshot(*snapshot).await?;
                 self.snapshot_is(account, *snapshot, SnapshotState::Failed).await
             }
-            // What is promised to be larger stays promised: it is grown before its next use.
-            JobKind::GrowVolume { .. } => Ok(Changes { conditions: Vec::new(), writes: Vec::new() }),
+            JobKind::GrowVolume { volume, size_mib, from_mib } => {
+                // Unless somebody made it larger still.
+                let shrink = |volume: &mut Volume| {
+                    if volume.size_mib == *size_mib {
+                        volume.size_mib = *from_mib;
+                    }
+                };
+                let mut kept = self.volume(account, *volume).await?;
+                shrink(&mut kept);
+                self.ledger.note_volume(&kept);
+                self.volume_is(account, *volume, shrink).await
+            }
             JobKind::DeleteImage { .. } | JobKind::DeleteVolume { .. } | JobKind::DeleteSnapshot { .. } => {
                 unreachable!("what removes does not fail")
             }

@@ -37,6 +37,7 @@ struct Entry {
     account: String,
     amounts: Amounts,
     due: Option<Timestamp>,
+    ended: Option<Timestamp>,
 }
 
 /// Amounts that a request is about to take; given back when this is dropped.
@@ -68,7 +69,7 @@ impl Ledger {
     pub fn note_instance(&self, instance: &Instance, due: Option<Timestamp>) {
         let mut books = self.books();
         let amounts = instance.amounts();
-        let entry = Entry { account: instance.account.clone(), amounts, due };
+        let entry = Entry { account: instance.account.clone(), amounts, due, ended: instance.ended };
         let before = books.instances.insert(instance.id, entry);
         books.add(&instance.account, amounts);
         if let Some(before) = before {
@@ -123,6 +124,14 @@ impl Ledger {
         let is_due = |entry: &Entry| entry.due.is_some_and(|due| due <= now);
         let due = books.instances.iter().filter(|(_, entry)| is_due(entry));
         due.map(|(id, entry)| (*id, entry.account.clone())).collect()
+    }
+
+    /// Instances that ended by then, with their accounts.
+    pub fn ended(&self, by: Timestamp) -> Vec<(InstanceId, String)> {
+        let books = self.books();
+        let has_ended = |entry: &Entry| entry.ended.is_some_and(|ended| ended <= by);
+        let ended = books.instances.iter().filter(|(_, entry)| has_ended(entry));
+        ended.map(|(id, entry)| (*id, entry.account.clone())).collect()
     }
 
     /// What the host may promise, and what is used or held of it.

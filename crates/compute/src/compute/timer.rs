@@ -103,14 +103,14 @@ impl Compute {
     ///
     /// The store or the host does not do its part; what was not removed is the next time.
     pub async fn sweep(&self, now: Timestamp) -> Result<(), ComputeError> {
-        let (instances, _) = list::<Instance>(&*self.store, "instance/").await?;
-        for kept in instances {
-            let is_old = kept.value.ended.is_some_and(|ended| since(ended, now) >= HELD_AFTER_END);
-            if is_old && kept.value.state() == State::Terminated {
-                self.machines.forget(kept.value.id).await?;
+        let by = now.saturating_sub(HELD_AFTER_END).unwrap_or(Timestamp::MIN);
+        for (id, account) in self.ledger.ended(by) {
+            let key = owned_key(Instance::WORD, &account, &id.to_string());
+            if let Some(kept) = crate::store::get::<Instance>(&*self.store, &key).await? {
+                self.machines.forget(id).await?;
                 self.remove(&kept).await?;
-                self.ledger.forget_instance(kept.value.id);
             }
+            self.ledger.forget_instance(id);
         }
         let (jobs, _) = list::<Job>(&*self.store, "job/").await?;
         let ended = |job: &Job| job.ended.is_some_and(|ended| since(ended, now) >= JOBS_KEPT);

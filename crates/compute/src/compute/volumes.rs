@@ -280,10 +280,10 @@ impl Compute {
         let more = (size_mib - volume.size_mib).div_ceil(1024);
         let each = Amounts { disk_gib: more, ..Amounts::default() };
         let (_, hold) = self.ledger.reserve(account, allowance, &[Ask { each, min: 1, max: 1 }])?;
-        volume.size_mib = size_mib;
+        let from_mib = std::mem::replace(&mut volume.size_mib, size_mib);
         let transaction =
             Transaction { conditions: vec![kept.unmodified()], writes: vec![put(kept.key.clone(), &volume)] };
-        let job = self.new_job(account, JobKind::GrowVolume { volume: id, size_mib });
+        let job = self.new_job(account, JobKind::GrowVolume { volume: id, size_mib, from_mib });
         let job = self.begin(job, transaction).await?;
         self.ledger.note_volume(&volume);
         drop(hold);

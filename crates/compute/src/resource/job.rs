@@ -51,6 +51,8 @@ pub enum JobKind {
         volume: VolumeId,
         /// To this size.
         size_mib: u64,
+        /// From this one, which it keeps if that fails.
+        from_mib: u64,
     },
     /// Removes a volume.
     DeleteVolume {
