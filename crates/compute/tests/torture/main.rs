@@ -264,13 +264,11 @@ fn a_daemon_may_be_killed_at_any_moment() {
 #[test]
 fn after_a_reboot_of_the_host_instances_go_on_as_they_were_told_to() {
     let (host, log) = (Host::new(false), Log::default());
-    assert!(
-        host.live(&Life::for_ever(), |compute, world| scenarios::one_of_each_rule(
-            compute,
-            world,
-            log.clone()
-        ))
-    );
+    assert!(host.live(&Life::for_ever(), |compute, world| scenarios::one_of_each_rule(
+        compute,
+        world,
+        log.clone()
+    )));
     {
         let mut real = host.real.lock().unwrap();
         real.vms.clear();

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex};
 use compute::capacity::Amounts;
 use compute::charge::Terms;
 use compute::compute::{
-    Compute, ComputeError, DiskRequest, ImageChange, InstanceRequest, Launch, NewImage, NewSnapshot, NewVolume,
-    Protection, SourceRequest, Token,
+    Compute, ComputeError, DiskRequest, ImageChange, InstanceRequest, Launch, NewImage, NewSnapshot,
+    NewVolume, Protection, SourceRequest, Token,
 };
 use compute::id::{ImageId, InstanceId, SnapshotId, VolumeId};
 use compute::lifecycle::{Action, AfterHostReboot, OnFailure, OnPowerOff, Report, Rules, State};
-use compute::resource::{Cloud, Image, ImageState, Instance, Snapshot, Tags, Volume};
+use compute::resource::{Cloud, Image, ImageState, Instance, Snapshot, SnapshotState, Tags, Volume};
 
 use super::world::World;
 
@@ -130,6 +130,7 @@ fn request(image: ImageId, name: &str, rules: Rules) -> InstanceRequest {
         zone: None,
         subnet: None,
         private_address: None,
+        public_address: false,
         security_groups: vec![],
         tags: Tags::default(),
         volume_tags: Tags::default(),
@@ -149,7 +150,7 @@ async fn import(compute: &Arc<Compute>, log: &Log, file: &str) -> Option<ImageId
     let (image, job) =
         compute.import_image(ACCOUNT, &new, format!("/images/{file}").into(), None).await.unwrap();
     log.facts().images.insert(image.id, None);
-    while compute.job(ACCOUNT, job.id).await.unwrap().ended.is_none() {
+    while compute.snapshot(ACCOUNT, snapshot.id).await.unwrap().state == SnapshotState::Pending {
         tokio::task::yield_now().await;
     }
     match compute.image(ACCOUNT, image.id).await {
@@ -165,7 +166,12 @@ async fn import(compute: &Arc<Compute>, log: &Log, file: &str) -> Option<ImageId
     }
 }
 
-async fn launch(compute: &Arc<Compute>, log: &Log, request: InstanceRequest, token: Option<&str>) -> Vec<InstanceId> {
+async fn launch(
+    compute: &Arc<Compute>,
+    log: &Log,
+    request: InstanceRequest,
+    token: Option<&str>,
+) -> Vec<InstanceId> {
     log.facts().launching = true;
     let token = token.map(|token| Token {
         operation: "launch",
@@ -229,11 +235,7 @@ async fn launch_twice(compute: Arc<Compute>, _: Arc<World>, log: Log) {
     assert_eq!(first, second, "the token leads to the same instances");
     let other = Launch {
         account: ACCOUNT.to_owned(),
-        token: Some(Token {
-            operation: "launch",
-            token: "token".to_owned(),
-            parameters: "other".to_owned(),
-        }),
+        token: Some(Token { operation: "launch", token: "token".to_owned(), parameters: "other".to_owned() }),
         kinds: vec![request(image, "other", rules())],
         allowance: Amounts::UNLIMITED,
         dry_run: false,
@@ -287,7 +289,9 @@ async fn volumes(compute: Arc<Compute>, _: Arc<World>, log: Log) {
     let volume = compute.create_volume(ACCOUNT, &blank, Amounts::UNLIMITED).await.unwrap().id;
     log.facts().volumes.insert(volume, Some(true));
     let available = async |volume| {
-        while compute.volume(ACCOUNT, volume).await.unwrap().state != compute::resource::VolumeState::Available {
+        while compute.volume(ACCOUNT, volume).await.unwrap().state
+            != compute::resource::VolumeState::Available
+        {
             tokio::task::yield_now().await;
         }
     };
@@ -299,8 +303,9 @@ async fn volumes(compute: Arc<Compute>, _: Arc<World>, log: Log) {
         name: "before".to_owned(),
         description: String::new(),
         tags: Tags::default(),
+        token: None,
     };
-    let (snapshot, job) = compute.create_snapshot(ACCOUNT, &wanted).await.unwrap();
+    let snapshot = compute.create_snapshot(ACCOUNT, &wanted).await.unwrap();
     log.facts().snapshots.insert(snapshot.id, Some(true));
     while compute.job(ACCOUNT, job.id).await.unwrap().ended.is_none() {
         tokio::task::yield_now().await;
@@ -372,13 +377,10 @@ async fn addresses(compute: Arc<Compute>, _: Arc<World>, log: Log) {
     let one = InstanceRequest { max: 1, ..request(image, "one", rules()) };
     let id = launch(&compute, &log, one, None).await[0];
     let interface = compute.instance(ACCOUNT, id).await.unwrap().interfaces[0];
-    let address = compute.allocate_address(ACCOUNT, None, 0, Tags::default()).await.unwrap();
-    let other = compute.allocate_address(ACCOUNT, None, 0, Tags::default()).await.unwrap();
-    compute.associate_address(ACCOUNT, address.id, Some(interface)).await.unwrap();
-    assert!(matches!(
-        compute.release_address(ACCOUNT, address.id).await,
-        Err(ComputeError::InUse { .. })
-    ));
+    let address = compute.allocate_address(ACCOUNT, None, "", 0, Tags::default()).await.unwrap();
+    let other = compute.allocate_address(ACCOUNT, None, "", 0, Tags::default()).await.unwrap();
+    compute.associate_address(ACCOUNT, address.id, Some(interface), false).await.unwrap();
+    assert!(matches!(compute.release_address(ACCOUNT, address.id).await, Err(ComputeError::InUse { .. })));
     compute.release_address(ACCOUNT, other.id).await.unwrap();
     act(&compute, &log, id, Action::Terminate, State::Terminated).await;
     wait_for(&compute, id, State::Terminated).await;
@@ -395,7 +397,8 @@ pub async fn one_of_each_rule(compute: Arc<Compute>, _: Arc<World>, log: Log) {
     ];
     for (name, after_host_reboot, state) in all {
         let rules = Rules { after_host_reboot, ..rules() };
-        let id = launch(&compute, &log, InstanceRequest { max: 1, ..request(image, name, rules) }, None).await[0];
+        let id =
+            launch(&compute, &log, InstanceRequest { max: 1, ..request(image, name, rules) }, None).await[0];
         wait_for(&compute, id, State::Running).await;
         log.facts().instances.insert(id, vec![state]);
     }
