@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::id::{Id, Instance, NetworkInterface, Volume};
 use crate::lifecycle::Report;
@@ -130,6 +131,36 @@ pub struct ConsoleOutput {
     pub bytes: Vec<u8>,
 }
 
+/// A console in both directions: reading gives what the guest prints, writing types. Ends with the machine.
+pub trait Console: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Console for T {}
+
+/// What a machine used since it was booted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MachineMetrics {
+    /// Time that its vCPUs ran, in milliseconds.
+    pub cpu_ms: u64,
+    /// Memory of the host that its VMM uses now, in bytes.
+    pub memory_bytes: u64,
+    /// Bytes read from its disks.
+    pub disk_read_bytes: u64,
+    /// Bytes written to its disks.
+    pub disk_write_bytes: u64,
+    /// Reads from its disks.
+    pub disk_reads: u64,
+    /// Writes to its disks.
+    pub disk_writes: u64,
+    /// Bytes that its network interfaces received.
+    pub net_receive_bytes: u64,
+    /// Bytes that its network interfaces sent.
+    pub net_send_bytes: u64,
+    /// Packets that its network interfaces received.
+    pub net_receive_packets: u64,
+    /// Packets that its network interfaces sent.
+    pub net_send_packets: u64,
+}
+
 /// The machines of instances.
 pub trait Machines: Send + Sync {
     /// Makes the instance's VMM with all it needs on the host, and boots its VM. Answers when the VM runs. What happens to
@@ -169,6 +200,20 @@ pub trait Machines: Send + Sync {
         offset: Option<u64>,
         limit: usize,
     ) -> Answer<'_, Result<ConsoleOutput, HostError>>;
+
+    /// Waits until the console has output behind `offset`, or the machine runs no more. May be dropped while it waits.
+    fn wait_console(&self, instance: Id<Instance>, offset: u64) -> Answer<'_, Result<(), HostError>>;
+
+    /// Attaches to the console of a machine that runs, with the output from `offset` on, or from now on. `Refused` if none
+    /// runs.
+    fn attach_console(
+        &self,
+        instance: Id<Instance>,
+        offset: Option<u64>,
+    ) -> Answer<'_, Result<Box<dyn Console>, HostError>>;
+
+    /// What a machine that runs used until now. `Refused` if none runs.
+    fn metrics(&self, instance: Id<Instance>) -> Answer<'_, Result<MachineMetrics, HostError>>;
 
     /// All instances of which anything is on the host, machine or leavings: whatever is not on record is removed.
     fn present(&self) -> Answer<'_, Result<Vec<Id<Instance>>, HostError>>;

@@ -10,6 +10,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("cli", &["native-api"]),
     ("compute", &[]),
     ("devices", &[]),
+    ("dialects", &["compute", "native-api"]),
     ("native-api", &[]),
     ("hostnet", &[]),
     ("storage", &[]),

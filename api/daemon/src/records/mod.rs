@@ -158,6 +158,15 @@ impl Store for SqliteStore {
         }))
     }
 
+    fn get_all<'a>(&'a self, keys: &'a [Key]) -> Answer<'a, Result<Vec<Option<Record>>, ReadError>> {
+        let keys = keys.to_vec();
+        Box::pin(self.reading.read(move |connection| {
+            let mut select = connection
+                .prepare_cached("SELECT key, value, created, modified FROM records WHERE key = ?1")?;
+            keys.iter().map(|key| select.query_row([key.as_str()], record).optional()).collect()
+        }))
+    }
+
     fn range<'a>(
         &'a self,
         prefix: &'a str,

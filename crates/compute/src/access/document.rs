@@ -217,6 +217,8 @@ fn is_resource(pattern: &str, version: &str) -> bool {
         None => pattern == "*",
         Some(("acs", _)) => parts >= 5 || rest_is_open,
         Some(("arn", _)) => parts >= 6 || rest_is_open,
+        // Ours: region, account and the rest.
+        Some(("bothy", _)) => parts >= 4 || rest_is_open,
         Some(_) => version == HUAWEI && parts >= 5,
     }
 }

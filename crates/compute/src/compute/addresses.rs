@@ -1,7 +1,9 @@
 //! Public addresses of an account, as records: allocated from the host's pool, led to interfaces, released.
 
+use std::collections::HashSet;
 use std::net::Ipv4Addr;
 
+use super::launch::{check_name, check_words};
 use super::{Compute, ComputeError, Listed};
 use crate::id::{AddressId, InterfaceId};
 use crate::resource::{Address, Interface, Resource, Tags};
@@ -41,26 +43,20 @@ impl Compute {
         &self,
         account: &str,
         wanted: Option<Ipv4Addr>,
+        name: &str,
         bandwidth_mbps: u32,
         tags: Tags,
     ) -> Result<Address, ComputeError> {
         tags.check().map_err(|error| ComputeError::invalid("tags", error.to_string()))?;
+        check_name("name", name)?;
         let pool = self.config.public_addresses.iter().flat_map(|part| part.hosts());
         for candidate in pool.filter(|candidate| wanted.is_none_or(|wanted| wanted == *candidate)) {
             let used = Address::use_key(candidate);
             if get::<AddressId>(&*self.store, &used).await?.is_some() {
                 continue;
             }
-            let address = Address {
-                id: AddressId::draw(),
-                account: account.to_owned(),
-                address: candidate,
-                interface: None,
-                release_with_interface: false,
-                bandwidth_mbps,
-                tags: tags.clone(),
-                created: self.clock.now(),
-            };
+            let (name, tags) = (name.to_owned(), tags.clone());
+            let address = Address { name, bandwidth_mbps, tags, ..self.new_address(account, candidate) };
             let conditions = vec![Condition::Absent(used.clone()), Condition::Absent(address.key())];
             let writes = vec![put(used, &address.id), put(address.key(), &address)];
             match self.store.commit(Transaction { conditions, writes }).await {
@@ -79,16 +75,73 @@ impl Compute {
         Err(ComputeError::Address { why, taken })
     }
 
-    /// Lets a public address lead to an interface, or to none.
+    /// The record of a public address that is nobody's yet.
+    pub(super) fn new_address(&self, account: &str, address: Ipv4Addr) -> Address {
+        Address {
+            id: AddressId::draw(),
+            account: account.to_owned(),
+            name: String::new(),
+            address,
+            interface: None,
+            release_with_interface: false,
+            bandwidth_mbps: 0,
+            tags: Tags::default(),
+            created: self.clock.now(),
+        }
+    }
+
+    /// Public addresses that nobody has at this moment, as many as this.
+    pub(super) async fn free_public_addresses(&self, count: usize) -> Result<Vec<Ipv4Addr>, ComputeError> {
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let prefix = "address-use/public/";
+        let (used, _) = crate::store::list::<AddressId>(&*self.store, prefix).await?;
+        let used: HashSet<&str> = used.iter().map(|kept| &kept.key.as_str()[prefix.len()..]).collect();
+        let pool = self.config.public_addresses.iter().flat_map(|part| part.hosts());
+        let free: Vec<_> =
+            pool.filter(|address| !used.contains(address.to_string().as_str())).take(count).collect();
+        if free.len() < count {
+            let why = format!("{count} public addresses are asked for, and {} are left", free.len());
+            return Err(ComputeError::Address { why, taken: false });
+        }
+        Ok(free)
+    }
+
+    /// Changes the name and the tags of a public address; what is `None` stays.
     ///
     /// # Errors
     ///
-    /// One of them is not there, or the interface has another public address.
+    /// There is none of this id, or something makes no sense.
+    pub async fn change_address(
+        &self,
+        account: &str,
+        id: AddressId,
+        name: Option<&str>,
+        tags: Option<&Tags>,
+    ) -> Result<Address, ComputeError> {
+        check_words(name, tags)?;
+        self.change_owned::<Address>(account, &id.to_string(), |address| {
+            address.name = name.map_or_else(|| std::mem::take(&mut address.name), str::to_owned);
+            if let Some(tags) = tags {
+                address.tags = tags.clone();
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Lets a public address lead to an interface, or to none; `reassociate` takes it away from another one.
+    ///
+    /// # Errors
+    ///
+    /// One of them is not there, the interface has another public address, or the address leads elsewhere.
     pub async fn associate_address(
         &self,
         account: &str,
         id: AddressId,
         interface: Option<InterfaceId>,
+        reassociate: bool,
     ) -> Result<Address, ComputeError> {
         let _referring = self.references.read().await;
         if let Some(interface) = interface {
@@ -100,6 +153,13 @@ impl Compute {
             }
         }
         self.change_owned::<Address>(account, &id.to_string(), |address| {
+            if let (Some(other), Some(wanted)) = (address.interface, interface)
+                && other != wanted
+                && !reassociate
+            {
+                let (what, by) = (Address::NAME, other.to_string());
+                return Err(ComputeError::InUse { what, id: id.to_string(), by });
+            }
             address.interface = interface;
             Ok(())
         })

@@ -187,8 +187,13 @@ impl Compute {
         let _removing = self.references.write().await;
         for interface in &instance.interfaces {
             let key = owned_key(Interface::WORD, account, &interface.to_string());
-            let Some(kept) = get::<Interface>(store, &key).await? else { continue };
+            let Some(mut kept) = get::<Interface>(store, &key).await? else { continue };
             conditions.push(kept.unmodified());
+            if !kept.value.delete_with_instance {
+                (kept.value.instance, kept.value.index) = (None, 0);
+                writes.push(put(key, &kept.value));
+                continue;
+            }
             let (network, address) = (kept.value.network, kept.value.address);
             writes.push(Write::Delete(key));
             writes.push(Write::Delete(Interface::address_key(network, address)));

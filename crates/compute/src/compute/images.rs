@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::launch::{MAX_VOLUME_GIB, check_name};
-use super::{Compute, ComputeError, Listed};
+use super::{Compute, ComputeError, Listed, Token};
 use crate::id::{ImageId, SnapshotId};
 use crate::resource::{Architecture, Image, ImageBoot, ImageState, Job, JobKind, Resource, Tags};
 use crate::store::{Condition, Transaction, put};
@@ -29,6 +29,8 @@ pub struct NewImage {
     pub location: String,
     /// Tags.
     pub tags: Tags,
+    /// What makes a repetition lead to the same image.
+    pub token: Option<Token>,
     /// What the dialect keeps for itself.
     pub dialect: serde_json::Value,
 }
@@ -100,9 +102,12 @@ impl Compute {
         source: PathBuf,
         sha256: Option<String>,
     ) -> Result<(Image, Job), ComputeError> {
+        if let Some(result) = self.used_token(account, new.token.as_ref()).await? {
+            return self.asked_before(account, &result).await;
+        }
         let image = self.new_image(account, new, None).await?;
         let kind = JobKind::ImportImage { image: image.id, source, sha256 };
-        self.begin_image(account, image, kind).await
+        self.begin_image(account, image, kind, new.token.as_ref()).await
     }
 
     /// Makes an image of a snapshot.
@@ -116,12 +121,15 @@ impl Compute {
         new: &NewImage,
         snapshot: SnapshotId,
     ) -> Result<(Image, Job), ComputeError> {
+        if let Some(result) = self.used_token(account, new.token.as_ref()).await? {
+            return self.asked_before(account, &result).await;
+        }
         let _referring = self.references.read().await;
         let snapshot = self.completed_snapshot(account, snapshot).await?;
         let mut image = self.new_image(account, new, Some(snapshot.id)).await?;
         image.min_disk_gib = image.min_disk_gib.max(snapshot.size_mib.div_ceil(1024));
         let kind = JobKind::CopyImage { image: image.id, snapshot: snapshot.id, take: false };
-        self.begin_image(account, image, kind).await
+        self.begin_image(account, image, kind, new.token.as_ref()).await
     }
 
     async fn new_image(
@@ -154,6 +162,7 @@ impl Compute {
             public: new.public,
             launch_permissions: BTreeSet::new(),
             product_codes: Vec::new(),
+            job: None,
             snapshot,
             location: new.location.clone(),
             tags: new.tags.clone(),
@@ -165,21 +174,43 @@ impl Compute {
     async fn begin_image(
         self: &Arc<Self>,
         account: &str,
-        image: Image,
+        mut image: Image,
         kind: JobKind,
+        token: Option<&Token>,
     ) -> Result<(Image, Job), ComputeError> {
         let name = name_key(&image);
-        let transaction = Transaction {
+        let job = self.new_job(account, kind);
+        image.job = Some(job.id);
+        let mut transaction = Transaction {
             conditions: vec![Condition::Absent(image.key()), Condition::Absent(name.clone())],
             writes: vec![put(image.key(), &image), put(name.clone(), &image.id)],
         };
-        match self.begin(self.new_job(account, kind), transaction).await {
+        let result = vec![image.id.to_string(), job.id.to_string()];
+        if let Some((condition, write)) = self.use_token(account, token, result)? {
+            // Before the name: of two that are the same, the second finds the token, not its own name.
+            transaction.conditions.insert(0, condition);
+            transaction.writes.push(write);
+        }
+        match self.begin(job, transaction).await {
             Ok(job) => Ok((image, job)),
             Err(ComputeError::Contended { key }) if key == name => {
                 Err(ComputeError::Exists { what: Image::NAME, name: image.name })
             }
+            // The same request came twice at once.
+            Err(error @ ComputeError::Contended { .. }) => match self.used_token(account, token).await? {
+                Some(result) => self.asked_before(account, &result).await,
+                None => Err(error),
+            },
             Err(error) => Err(error),
         }
+    }
+
+    /// What a token led to, as it is now.
+    async fn asked_before(&self, account: &str, result: &[String]) -> Result<(Image, Job), ComputeError> {
+        let word = |index: usize| result.get(index).map(String::as_str).unwrap_or_default();
+        let missing = |_| ComputeError::NotFound { what: Image::NAME, id: word(0).to_owned() };
+        let image = self.own_image(account, word(0).parse().map_err(missing)?).await?.value;
+        Ok((image, self.get_owned::<Job>(account, word(1)).await?.value))
     }
 
     /// Changes what can be changed of an image.

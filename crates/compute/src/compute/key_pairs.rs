@@ -1,6 +1,7 @@
 //! Key pairs of an account.
 
-use super::launch::check_name;
+use super::launch::{check_name, check_words};
+use super::records::Besides;
 use super::{Compute, ComputeError, Listed};
 use crate::id::KeyPairId;
 use crate::key_pair::{Algorithm, Fingerprints, PrivateKey, PublicKey, generate};
@@ -82,6 +83,42 @@ impl Compute {
     /// There is none of this name in this account.
     pub async fn key_pair(&self, account: &str, name: &str) -> Result<KeyPair, ComputeError> {
         Ok(self.get_at::<KeyPair>(&named_key(KeyPair::WORD, account, name), name).await?.value)
+    }
+
+    /// A key pair by its id.
+    ///
+    /// # Errors
+    ///
+    /// There is none of this id in this account.
+    pub async fn key_pair_of(&self, account: &str, id: KeyPairId) -> Result<KeyPair, ComputeError> {
+        let mut found = self.all_owned::<KeyPair>(account, |pair| pair.id == id).await?;
+        found.pop().ok_or_else(|| ComputeError::NotFound { what: KeyPair::NAME, id: id.to_string() })
+    }
+
+    /// Changes the tags of a key pair.
+    ///
+    /// # Errors
+    ///
+    /// There is none of this id, or they are too many or too long.
+    pub async fn tag_key_pair(
+        &self,
+        account: &str,
+        id: KeyPairId,
+        tags: &Tags,
+    ) -> Result<KeyPair, ComputeError> {
+        check_words(None, Some(tags))?;
+        let key = self.key_pair_of(account, id).await?.key();
+        let gone = || ComputeError::NotFound { what: KeyPair::NAME, id: id.to_string() };
+        let tag = |pair: &mut KeyPair| {
+            // Another of the same name may have taken its place.
+            if pair.id != id {
+                return Err(gone());
+            }
+            pair.tags = tags.clone();
+            Ok(((), Besides::default()))
+        };
+        let ((), pair) = self.change::<KeyPair, ()>(&key, &id.to_string(), tag).await?;
+        Ok(pair)
     }
 
     /// Key pairs of an account that `wanted` takes, in the order of their names.

@@ -19,7 +19,7 @@ use crate::id::{
 use crate::lifecycle::{Progress, Rules};
 use crate::outside::DiskContent;
 use crate::resource::{
-    Attachment, Cloud, Faults, Image, ImageBoot, ImageState, Instance, InstanceBoot, InstanceDisk,
+    Address, Attachment, Cloud, Faults, Image, ImageBoot, ImageState, Instance, InstanceBoot, InstanceDisk,
     InstanceKey, InstanceType, Interface, KeyPair, Reservation, Resource, SecurityGroup, Snapshot,
     SnapshotState, Subnet, Tags, Volume, VolumeKind, VolumeState, named_key, owned_key,
 };
@@ -93,6 +93,8 @@ pub struct InstanceRequest {
     pub subnet: Option<SubnetId>,
     /// The private address; only for a single instance.
     pub private_address: Option<Ipv4Addr>,
+    /// Give it a public address of its own, which goes with it.
+    pub public_address: bool,
     /// Security groups; none for the VPC's default one.
     pub security_groups: Vec<SecurityGroupId>,
     /// Tags.
@@ -178,6 +180,7 @@ struct Drawn {
     volumes: Vec<Volume>,
     interfaces: Vec<Interface>,
     addresses: Vec<AddressHold>,
+    publics: Vec<Address>,
 }
 
 impl Compute {
@@ -199,7 +202,9 @@ impl Compute {
                 kinds.push(self.look_up(&launch.account, request).await?);
             }
             let (counts, hold) = self.hold(launch, &kinds)?;
-            let drawn = self.draw(launch, &kinds, &counts)?;
+            let wanted = kinds.iter().zip(&counts).filter(|(kind, _)| kind.request.public_address);
+            let publics = self.free_public_addresses(wanted.map(|(_, count)| *count as usize).sum()).await?;
+            let drawn = self.draw(launch, &kinds, &counts, publics)?;
             if launch.dry_run {
                 let id = ReservationId::draw();
                 let reservation = self.reservation(launch, id, &kinds, &[]);
@@ -210,6 +215,23 @@ impl Compute {
             }
         }
         Err(ComputeError::Contended { key: owned_key(Instance::WORD, &launch.account, "new") })
+    }
+
+    /// How many instances a launch would get now. Nothing is taken.
+    ///
+    /// # Errors
+    ///
+    /// As `launch`.
+    pub async fn preview(self: &Arc<Self>, launch: &Launch) -> Result<u32, ComputeError> {
+        let mut kinds = Vec::new();
+        for request in &launch.kinds {
+            kinds.push(self.look_up(&launch.account, request).await?);
+        }
+        let (counts, _hold) = self.hold(launch, &kinds)?;
+        let wanted = kinds.iter().zip(&counts).filter(|(kind, _)| kind.request.public_address);
+        let publics = self.free_public_addresses(wanted.map(|(_, count)| *count as usize).sum()).await?;
+        self.draw(launch, &kinds, &counts, publics)?;
+        Ok(counts.iter().sum())
     }
 
     async fn launched(&self, account: &str, result: &[String]) -> Result<Launched, ComputeError> {
@@ -280,7 +302,7 @@ impl Compute {
         Ok(())
     }
 
-    async fn groups(
+    pub(super) async fn groups(
         &self,
         account: &str,
         subnet: &Subnet,
@@ -413,7 +435,13 @@ impl Compute {
     }
 
     /// Draws ids and addresses, and makes the records.
-    fn draw(&self, launch: &Launch, kinds: &[Kind<'_>], counts: &[u32]) -> Result<Drawn, ComputeError> {
+    fn draw(
+        &self,
+        launch: &Launch,
+        kinds: &[Kind<'_>],
+        counts: &[u32],
+        mut publics: Vec<Ipv4Addr>,
+    ) -> Result<Drawn, ComputeError> {
         let (mut drawn, now) = (Drawn::default(), self.clock.now());
         let reservation = ReservationId::draw();
         // Round by round, so that the launch index tells the order in which the surplus was given.
@@ -421,6 +449,13 @@ impl Compute {
         for round in 0..rounds {
             for (kind, _) in kinds.iter().zip(counts).filter(|(_, count)| round < **count) {
                 self.draw_one(launch, kind, reservation, now, &mut drawn)?;
+                if kind.request.public_address
+                    && let (Some(address), Some(interface)) = (publics.pop(), drawn.interfaces.last())
+                {
+                    let mut public = self.new_address(&launch.account, address);
+                    (public.interface, public.release_with_interface) = (Some(interface.id), true);
+                    drawn.publics.push(public);
+                }
             }
         }
         Ok(drawn)
@@ -442,6 +477,7 @@ impl Compute {
         drawn.interfaces.push(Interface {
             id: interface,
             account: account.clone(),
+            name: String::new(),
             description: String::new(),
             subnet: kind.subnet.id,
             vpc: kind.subnet.vpc,
@@ -451,6 +487,7 @@ impl Compute {
             security_groups: kind.groups.iter().map(|group| group.id).collect(),
             instance: Some(id),
             index: 0,
+            delete_with_instance: true,
             tags: Tags::default(),
             created: now,
         });
@@ -544,6 +581,12 @@ impl Compute {
             transaction.conditions.push(Condition::Absent(key.clone()));
             transaction.writes.push(put(key, &interface.id));
         }
+        for public in &drawn.publics {
+            absent(&mut transaction, public);
+            let key = Address::use_key(public.address);
+            transaction.conditions.push(Condition::Absent(key.clone()));
+            transaction.writes.push(put(key, &public.id));
+        }
         let token = self.use_token(&launch.account, launch.token.as_ref(), vec![id.to_string()])?;
         if let Some((condition, write)) = token {
             transaction.conditions.push(condition);
@@ -557,8 +600,10 @@ impl Compute {
             Ok(_) => {}
             Err(CommitError::Conflict { key, .. }) => {
                 let asked_for = kinds.iter().find_map(|kind| kind.request.private_address);
+                let is_private = key.as_str().starts_with("address-use/")
+                    && !drawn.publics.iter().any(|public| Address::use_key(public.address) == key);
                 return match asked_for {
-                    Some(address) if key.as_str().starts_with("address-use/") => Err(ComputeError::Address {
+                    Some(address) if is_private => Err(ComputeError::Address {
                         why: format!("the address {address} is taken"),
                         taken: true,
                     }),
@@ -627,6 +672,13 @@ pub(super) fn check_name(parameter: &'static str, name: &str) -> Result<(), Comp
         return Err(ComputeError::invalid(parameter, why));
     }
     Ok(())
+}
+
+/// Checks what people say of a resource, where they say it.
+pub(super) fn check_words(name: Option<&str>, tags: Option<&Tags>) -> Result<(), ComputeError> {
+    name.map_or(Ok(()), |name| check_name("name", name))?;
+    let check = tags.map_or(Ok(()), Tags::check);
+    check.map_err(|error| ComputeError::invalid("tags", error.to_string()))
 }
 
 /// Checks a host name: labels of letters, digits and hyphens (RFC 1123), 64 characters in all as Linux has it.

@@ -113,6 +113,11 @@ impl Ledger {
         self.books().instances.contains_key(&instance)
     }
 
+    /// The size of a volume that is on record, in GiB.
+    pub fn volume_gib(&self, volume: VolumeId) -> Option<u64> {
+        self.books().volumes.get(&volume).map(|(_, gib)| *gib)
+    }
+
     /// Whether a volume is on record.
     pub fn has_volume(&self, volume: VolumeId) -> bool {
         self.books().volumes.contains_key(&volume)
@@ -208,6 +213,13 @@ impl Ledger {
         books.next.insert(subnet.network, address.saturating_add(1));
         let address = Ipv4Addr::from_bits(address);
         Ok(AddressHold { ledger: Arc::clone(self), network: subnet.network, address, kept: false })
+    }
+
+    /// How many of a subnet's addresses are used or held.
+    pub fn taken_addresses(&self, subnet: &Subnet) -> u64 {
+        let (books, range) = (self.books(), subnet.assignable());
+        let used = books.addresses.get(&subnet.network);
+        used.map_or(0, |used| used.iter().filter(|address| range.contains(address)).count() as u64)
     }
 
     /// Takes note that an address is used.

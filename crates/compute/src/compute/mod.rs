@@ -6,12 +6,15 @@
 
 mod addresses;
 mod advance;
+mod clear;
 mod clock;
+mod details;
 mod driver;
 mod effects;
 mod error;
 mod images;
 mod instances;
+mod interfaces;
 mod jobs;
 mod key_pairs;
 mod launch;
@@ -32,18 +35,21 @@ use ipnet::Ipv4Net;
 use tokio::sync::RwLock;
 use tokio_util::task::TaskTracker;
 
+pub use clear::ClearError;
 pub use clock::{Clock, HostClock, ManualClock};
+pub use details::{Counts, InstanceView};
 pub use error::ComputeError;
 pub use images::{ImageChange, NewImage};
 pub use instances::{InstanceChange, InstanceFilter, Protection};
+pub use interfaces::{InterfaceChange, MAX_INTERFACES, NewInterface};
 pub use key_pairs::NewKey;
 pub use launch::{DiskRequest, InstanceRequest, Launch, Launched, MAX_LAUNCH, MAX_USER_DATA, SourceRequest};
 pub use networks::{NewSecurityGroup, NewSubnet, NewVpc};
-pub use records::Listed;
+pub use records::{Listed, WordsChange};
 pub use recovery::RecoverError;
 pub use snapshots::NewSnapshot;
 pub use tokens::Token;
-pub use volumes::{NewVolume, VolumeChange};
+pub use volumes::{MAX_ATTACHED, NewVolume, VolumeChange};
 
 use crate::capacity::Amounts;
 use crate::charge;

@@ -6,7 +6,8 @@ use std::sync::PoisonError;
 use ipnet::Ipv4Net;
 
 use super::launch::check_name;
-use super::{Compute, ComputeError, Listed};
+use super::records::Besides;
+use super::{Compute, ComputeError, Listed, WordsChange};
 use crate::id::{InterfaceId, SecurityGroupId, SubnetId, VpcId};
 use crate::resource::{
     Direction, Interface, NetworkOf, Peer, Protocol, Resource, SecurityGroup, SecurityRule, Subnet, Tags,
@@ -60,6 +61,8 @@ pub struct NewSecurityGroup {
     pub description: String,
     /// The VPC; `None` for the default one.
     pub vpc: Option<VpcId>,
+    /// Its rules; `None` for everything out and nothing in.
+    pub rules: Option<Vec<SecurityRule>>,
     /// Tags.
     pub tags: Tags,
 }
@@ -249,6 +252,25 @@ impl Compute {
         Ok(())
     }
 
+    /// Changes what is said of a VPC.
+    ///
+    /// # Errors
+    ///
+    /// There is none of this id, or something makes no sense.
+    pub async fn change_vpc(
+        &self,
+        account: &str,
+        id: VpcId,
+        change: &WordsChange,
+    ) -> Result<Vpc, ComputeError> {
+        change.check()?;
+        self.change_owned::<Vpc>(account, &id.to_string(), |vpc| {
+            change.apply(&mut vpc.name, &mut vpc.description, &mut vpc.tags);
+            Ok(())
+        })
+        .await
+    }
+
     /// Subnets of an account that `wanted` takes.
     ///
     /// # Errors
@@ -294,8 +316,8 @@ impl Compute {
             other.vpc == new.vpc && (other.cidr.contains(&new.cidr) || new.cidr.contains(&other.cidr))
         };
         if let Some(other) = self.all_owned::<Subnet>(account, overlaps).await?.first() {
-            let why = format!("{} overlaps with {} of {}", new.cidr, other.cidr, other.id);
-            return Err(ComputeError::invalid("cidr", why));
+            let name = format!("{} with {}, which overlaps", other.id, other.cidr);
+            return Err(ComputeError::Exists { what: Subnet::NAME, name });
         }
         self.check_count::<Subnet>(account, "subnets").await?;
         let zones = &self.config.catalog.zones;
@@ -318,6 +340,25 @@ impl Compute {
         };
         self.create(&subnet, &subnet.id.to_string()).await?;
         Ok(subnet)
+    }
+
+    /// Changes what is said of a subnet.
+    ///
+    /// # Errors
+    ///
+    /// There is none of this id, or something makes no sense.
+    pub async fn change_subnet(
+        &self,
+        account: &str,
+        id: SubnetId,
+        change: &WordsChange,
+    ) -> Result<Subnet, ComputeError> {
+        change.check()?;
+        self.change_owned::<Subnet>(account, &id.to_string(), |subnet| {
+            change.apply(&mut subnet.name, &mut subnet.description, &mut subnet.tags);
+            Ok(())
+        })
+        .await
     }
 
     /// Deletes a subnet that no interface is in.
@@ -388,7 +429,7 @@ impl Compute {
         Ok(self.get_owned::<SecurityGroup>(account, &id.to_string()).await?.value)
     }
 
-    /// Makes a security group, which lets nothing in and everything out.
+    /// Makes a security group.
     ///
     /// # Errors
     ///
@@ -413,7 +454,14 @@ impl Compute {
         group.name.clone_from(&new.name);
         group.description.clone_from(&new.description);
         group.tags = new.tags.clone();
-        group.rules.retain(|rule| rule.direction == Direction::Egress);
+        match &new.rules {
+            None => group.rules.retain(|rule| rule.direction == Direction::Egress),
+            Some(rules) => {
+                self.check_rules(rules).await?;
+                group.rules.clear();
+                add_rules(&mut group, rules)?;
+            }
+        }
         let name = group_name_key(&group);
         let conditions = vec![Condition::Absent(name.clone()), Condition::Absent(group.key())];
         let writes = vec![put(name, &group.id), put(group.key(), &group)];
@@ -424,6 +472,54 @@ impl Compute {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Changes what is said of a security group. A default one keeps its name.
+    ///
+    /// # Errors
+    ///
+    /// There is none of this id, its VPC has one of the new name, or something makes no sense.
+    pub async fn change_security_group(
+        &self,
+        account: &str,
+        id: SecurityGroupId,
+        change: &WordsChange,
+    ) -> Result<SecurityGroup, ComputeError> {
+        change.check()?;
+        let key = owned_key(SecurityGroup::WORD, account, &id.to_string());
+        let mut taken = None;
+        let ((), group) = self
+            .change::<SecurityGroup, ()>(&key, &id.to_string(), |group| {
+                let mut besides = Besides::default();
+                let before = (group_name_key(group), group.name.clone());
+                change.apply(&mut group.name, &mut group.description, &mut group.tags);
+                if group.name != before.1 {
+                    if before.1 == DEFAULT {
+                        return Err(ComputeError::invalid(
+                            "name",
+                            "of a VPC's default group cannot be changed",
+                        ));
+                    }
+                    if group.name.is_empty() {
+                        return Err(ComputeError::invalid("name", "is missing: a security group needs one"));
+                    }
+                    // Tried again, another must have been in the way: most likely its name.
+                    if taken.is_some() {
+                        return Err(ComputeError::Exists {
+                            what: SecurityGroup::NAME,
+                            name: group.name.clone(),
+                        });
+                    }
+                    let name = group_name_key(group);
+                    taken = Some(name.clone());
+                    besides.conditions.push(Condition::Absent(name.clone()));
+                    besides.writes.push(put(name, &id));
+                    besides.writes.push(crate::store::Write::Delete(before.0));
+                }
+                Ok(((), besides))
+            })
+            .await?;
+        Ok(group)
     }
 
     /// Adds and removes rules of a security group. A rule that is there is not added again, and one that is not there
@@ -440,16 +536,8 @@ impl Compute {
         remove: &[SecurityRule],
     ) -> Result<SecurityGroup, ComputeError> {
         let _referring = self.references.read().await;
-        for rule in add {
-            check_rule(rule)?;
-            if let Peer::Group { account: other, group } = &rule.peer {
-                self.get_owned::<SecurityGroup>(other, &group.to_string()).await?;
-            }
-        }
+        self.check_rules(add).await?;
         self.change_owned::<SecurityGroup>(account, &id.to_string(), |group| {
-            let same = |a: &SecurityRule, b: &SecurityRule| {
-                (a.direction, a.protocol, &a.peer) == (b.direction, b.protocol, &b.peer)
-            };
             for rule in remove {
                 let before = group.rules.len();
                 group.rules.retain(|known| !same(known, rule));
@@ -472,6 +560,38 @@ impl Compute {
             Ok(())
         })
         .await
+    }
+
+    /// Sees to it that a security group has rules and has not others: one that is there is not added again, and one that
+    /// is not there need not be removed.
+    ///
+    /// # Errors
+    ///
+    /// There is no such group, a rule makes no sense, or there would be more than 100.
+    pub async fn set_rules(
+        &self,
+        account: &str,
+        id: SecurityGroupId,
+        add: &[SecurityRule],
+        remove: &[SecurityRule],
+    ) -> Result<SecurityGroup, ComputeError> {
+        let _referring = self.references.read().await;
+        self.check_rules(add).await?;
+        self.change_owned::<SecurityGroup>(account, &id.to_string(), |group| {
+            group.rules.retain(|known| !remove.iter().any(|rule| same(known, rule)));
+            add_rules(group, add)
+        })
+        .await
+    }
+
+    async fn check_rules(&self, rules: &[SecurityRule]) -> Result<(), ComputeError> {
+        for rule in rules {
+            check_rule(rule)?;
+            if let Peer::Group { account, group } = &rule.peer {
+                self.get_owned::<SecurityGroup>(account, &group.to_string()).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Deletes a security group that nobody refers to.
@@ -538,6 +658,24 @@ fn check_cidr(cidr: Ipv4Net) -> Result<(), ComputeError> {
         return refuse(format!("{cidr} is not private (10/8, 172.16/12, 192.168/16)"));
     }
     Ok(())
+}
+
+/// Whether two rules let the same through.
+fn same(a: &SecurityRule, b: &SecurityRule) -> bool {
+    (a.direction, a.protocol, &a.peer) == (b.direction, b.protocol, &b.peer)
+}
+
+/// Adds those rules that a group has not yet.
+fn add_rules(group: &mut SecurityGroup, rules: &[SecurityRule]) -> Result<(), ComputeError> {
+    for rule in rules {
+        if !group.rules.iter().any(|known| same(known, rule)) {
+            group.rules.push(rule.clone());
+        }
+    }
+    match group.rules.len() {
+        0..=MAX_RULES => Ok(()),
+        _ => Err(ComputeError::Limit { what: "rules in a security group", most: MAX_RULES as u64 }),
+    }
 }
 
 fn check_rule(rule: &SecurityRule) -> Result<(), ComputeError> {

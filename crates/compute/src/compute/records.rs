@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::launch::check_words;
 use super::{Compute, ComputeError};
-use crate::resource::{Resource, owned_key};
+use crate::resource::{Resource, Tags, owned_key};
 use crate::store::{CommitError, Condition, Kept, Key, MAX_PAGE, Revision, Transaction, Write, get, put};
 
 /// How often a change is tried again because somebody else changed the same.
@@ -18,6 +19,35 @@ pub struct Listed<T> {
     pub next: Option<String>,
     /// The store's revision: what happens afterwards is seen by watching from here.
     pub revision: Revision,
+}
+
+/// What is said of a resource, and is to be changed of it; what is `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct WordsChange {
+    /// The name.
+    pub name: Option<String>,
+    /// Words about it.
+    pub description: Option<String>,
+    /// Tags, all of them.
+    pub tags: Option<Tags>,
+}
+
+impl WordsChange {
+    pub(super) fn check(&self) -> Result<(), ComputeError> {
+        check_words(self.name.as_deref(), self.tags.as_ref())
+    }
+
+    pub(super) fn apply(&self, name: &mut String, description: &mut String, tags: &mut Tags) {
+        if let Some(new) = &self.name {
+            name.clone_from(new);
+        }
+        if let Some(new) = &self.description {
+            description.clone_from(new);
+        }
+        if let Some(new) = &self.tags {
+            tags.clone_from(new);
+        }
+    }
 }
 
 /// What else a change writes.
@@ -66,8 +96,20 @@ impl Compute {
         prefix: &str,
         after: Option<&str>,
         limit: usize,
-        mut wanted: impl FnMut(&T) -> bool,
+        wanted: impl FnMut(&T) -> bool,
     ) -> Result<Listed<T>, ComputeError> {
+        let Listed { items, next, revision } = self.list_kept(prefix, after, limit, wanted).await?;
+        Ok(Listed { items: items.into_iter().map(|kept| kept.value).collect(), next, revision })
+    }
+
+    /// As `list_under`, with the revisions at which the records were last written.
+    pub(crate) async fn list_kept<T: Resource>(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+        mut wanted: impl FnMut(&T) -> bool,
+    ) -> Result<Listed<Kept<T>>, ComputeError> {
         let refuse = || ComputeError::invalid("page_token", "is none that this list gave");
         let mut after: Option<Key> = match after {
             None => None,
@@ -81,15 +123,15 @@ impl Compute {
             let revision = *revision.get_or_insert(page.revision);
             for record in page.records {
                 let key = record.key.clone();
-                let item: T = serde_json::from_slice(&record.value).map_err(|error| {
+                let value: T = serde_json::from_slice(&record.value).map_err(|error| {
                     crate::store::TypedError::Decode { key: key.clone(), at: error.column() }
                 })?;
-                if wanted(&item) {
+                if wanted(&value) {
                     if items.len() == limit {
                         let last = after.as_ref().map(|key| key.as_str()[prefix.len()..].to_owned());
                         return Ok(Listed { items, next: last, revision });
                     }
-                    items.push(item);
+                    items.push(Kept { value, key: key.clone(), modified: record.modified });
                 }
                 after = Some(key);
             }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::launch::check_name;
-use super::{Compute, ComputeError, Listed};
+use super::launch::check_words;
+use super::{Compute, ComputeError, Listed, Token, WordsChange};
 use crate::id::{SnapshotId, VolumeId};
 use crate::resource::{Job, JobKind, Resource, Snapshot, SnapshotState, Tags, Volume, VolumeState};
 use crate::store::{Condition, Transaction, put};
@@ -19,6 +19,8 @@ pub struct NewSnapshot {
     pub description: String,
     /// Tags.
     pub tags: Tags,
+    /// What makes a repetition lead to the same snapshot.
+    pub token: Option<Token>,
 }
 
 impl Compute {
@@ -55,9 +57,11 @@ impl Compute {
         self: &Arc<Self>,
         account: &str,
         new: &NewSnapshot,
-    ) -> Result<(Snapshot, Job), ComputeError> {
-        check_name("name", &new.name)?;
-        new.tags.check().map_err(|error| ComputeError::invalid("tags", error.to_string()))?;
+    ) -> Result<Snapshot, ComputeError> {
+        check_words(Some(&new.name), Some(&new.tags))?;
+        if let Some(result) = self.used_token(account, new.token.as_ref()).await? {
+            return self.taken_before(account, &result).await;
+        }
         let _referring = self.references.read().await;
         let volume = self.get_owned::<Volume>(account, &new.volume.to_string()).await?;
         match volume.value.state {
@@ -86,29 +90,48 @@ impl Compute {
             tags: new.tags.clone(),
             created: self.clock.now(),
         };
-        let transaction = Transaction {
+        let mut transaction = Transaction {
             conditions: vec![Condition::Absent(snapshot.key()), Condition::Present(volume.key)],
             writes: vec![put(snapshot.key(), &snapshot)],
         };
         let kind = JobKind::CreateSnapshot { snapshot: snapshot.id, volume: volume.value.id };
-        let job = self.begin(self.new_job(account, kind), transaction).await?;
-        Ok((snapshot, job))
+        let result = vec![snapshot.id.to_string()];
+        if let Some((condition, write)) = self.use_token(account, new.token.as_ref(), result)? {
+            transaction.conditions.push(condition);
+            transaction.writes.push(write);
+        }
+        match self.begin(self.new_job(account, kind), transaction).await {
+            Ok(_) => Ok(snapshot),
+            // The same request came twice at once.
+            Err(error @ ComputeError::Contended { .. }) => {
+                match self.used_token(account, new.token.as_ref()).await? {
+                    Some(result) => self.taken_before(account, &result).await,
+                    None => Err(error),
+                }
+            }
+            Err(error) => Err(error),
+        }
     }
 
-    /// Changes a snapshot's tags.
+    async fn taken_before(&self, account: &str, result: &[String]) -> Result<Snapshot, ComputeError> {
+        let id = result.first().map(String::as_str).unwrap_or_default();
+        Ok(self.get_owned::<Snapshot>(account, id).await?.value)
+    }
+
+    /// Changes what is said of a snapshot: name, description, tags. What is `None` stays.
     ///
     /// # Errors
     ///
     /// There is none of this id, or they are too many or too long.
-    pub async fn tag_snapshot(
+    pub async fn change_snapshot(
         &self,
         account: &str,
         id: SnapshotId,
-        tags: &Tags,
+        change: &WordsChange,
     ) -> Result<Snapshot, ComputeError> {
-        tags.check().map_err(|error| ComputeError::invalid("tags", error.to_string()))?;
+        change.check()?;
         self.change_owned::<Snapshot>(account, &id.to_string(), |snapshot| {
-            snapshot.tags = tags.clone();
+            change.apply(&mut snapshot.name, &mut snapshot.description, &mut snapshot.tags);
             Ok(())
         })
         .await

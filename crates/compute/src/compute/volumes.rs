@@ -15,6 +15,9 @@ use crate::resource::{
 };
 use crate::store::{CommitError, Condition, Transaction, put};
 
+/// Most disks of an instance that another one is attached to: as many as guests have letters for.
+pub const MAX_ATTACHED: usize = 26;
+
 /// A volume that is asked for.
 #[derive(Clone, Debug, Default)]
 pub struct NewVolume {
@@ -187,6 +190,9 @@ impl Compute {
             }
             let mut owner = self.get_owned::<Instance>(account, &instance.to_string()).await?;
             without_vm(&owner.value)?;
+            if owner.value.disks.len() >= MAX_ATTACHED {
+                return Err(ComputeError::Limit { what: "disks of an instance", most: MAX_ATTACHED as u64 });
+            }
             let taken = |device: &str| owner.value.disks.iter().any(|disk| disk.device == device);
             let device = match device {
                 Some(device) if taken(device) => {
@@ -384,7 +390,7 @@ fn is_device(name: &str) -> bool {
     !name.is_empty() && name.len() <= 16 && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-fn without_vm(instance: &Instance) -> Result<(), ComputeError> {
+pub(super) fn without_vm(instance: &Instance) -> Result<(), ComputeError> {
     match instance.state() {
         State::Created | State::Stopped | State::Failed => Ok(()),
         state @ (State::Creating | State::Starting | State::Running | State::Rebooting | State::Stopping) => {

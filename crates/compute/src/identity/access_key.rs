@@ -242,6 +242,14 @@ impl Identity {
         Ok(keys)
     }
 
+    /// The key of this id, whoever of the account has it.
+    pub async fn access_key(&self, account: AccountId, id: &str) -> Result<AccessKey, LookError> {
+        let absent = || LookError::absent(Kind::AccessKey, id);
+        let key_id = id.parse().map_err(|_| absent())?;
+        let kept = self.get::<AccessKey>(&access_key_key(&key_id)).await?;
+        kept.map(|kept| kept.value).filter(|key| key.account == account).ok_or_else(absent)
+    }
+
     /// Lets a key be used, or no longer.
     pub async fn set_access_key_status(
         &self,

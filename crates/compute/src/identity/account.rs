@@ -108,6 +108,17 @@ pub struct Account {
     pub certificates: Vec<Fingerprint>,
 }
 
+/// What to change of an account; what is `None` stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountChange {
+    /// What people call it.
+    pub name: Option<String>,
+    /// Whether anything may be done with its keys and roles.
+    pub is_enabled: Option<bool>,
+    /// What all its instances together may use up.
+    pub quotas: Option<Amounts>,
+}
+
 /// Where an account is kept. Whoever makes something for an account elsewhere adds `Condition::Present` of this key to the
 /// transaction, so that nothing is made for one that was deleted meanwhile.
 pub fn account_key(id: AccountId) -> Key {
@@ -184,6 +195,43 @@ impl Identity {
     /// Sets what all instances of an account together may use up. What is used beyond it already stays.
     pub async fn set_quotas(&self, id: AccountId, quotas: Amounts) -> Result<(), ChangeError> {
         self.change_account(id, |account| account.quotas = quotas).await
+    }
+
+    /// Changes an account, all at once.
+    pub async fn update_account(
+        &self,
+        id: AccountId,
+        change: &AccountChange,
+    ) -> Result<Account, ChangeError> {
+        if let Some(new) = &change.name {
+            name::check(Kind::Account, new).map_err(|error| ChangeError::Refused(error.into()))?;
+        }
+        loop {
+            let Some(mut kept) = self.kept_account(id).await? else {
+                return Err(ChangeError::absent(Kind::Account, &id.to_string()));
+            };
+            let (mut conditions, mut writes) = (vec![kept.unmodified()], Vec::new());
+            let account = &mut kept.value;
+            if let Some(new) = change.name.as_ref().filter(|new| **new != account.name) {
+                let (old_key, new_key) = (name_key(&account.name), name_key(new));
+                // In other capitals it is still its own.
+                if new_key != old_key {
+                    if self.get::<AccountId>(&new_key).await?.is_some() {
+                        let name = new.clone();
+                        return Err(ChangeError::Refused(CreateError::Taken { kind: Kind::Account, name }));
+                    }
+                    conditions.push(Condition::Absent(new_key.clone()));
+                    writes.extend([put(new_key, &id), Write::Delete(old_key)]);
+                }
+                account.name.clone_from(new);
+            }
+            account.is_enabled = change.is_enabled.unwrap_or(account.is_enabled);
+            account.quotas = change.quotas.unwrap_or(account.quotas);
+            writes.push(account_write(account));
+            if self.commit(conditions, writes).await? {
+                return Ok(kept.value);
+            }
+        }
     }
 
     async fn change_account(&self, id: AccountId, change: impl Fn(&mut Account)) -> Result<(), ChangeError> {

@@ -47,7 +47,7 @@ use crate::store::{CommitError, Condition, Kept, Key, Store, Transaction, Write}
 pub use access_key::{
     AccessKey, AccessKeyId, AccessKeyIdError, KeyOwner, MAX_ROOT_KEYS, MAX_USER_KEYS, NewAccessKey, Status,
 };
-pub use account::{Account, AccountId, AccountIdError, account_key};
+pub use account::{Account, AccountChange, AccountId, AccountIdError, account_key};
 pub use attach::{AttachedTo, MAX_BUILT_IN_ATTACHED, MAX_CUSTOM_ATTACHED, PolicyRef};
 pub use authenticate::{AuthenticateError, Credentials, Who};
 pub use certificate::{Certificate, Fingerprint, FingerprintError, MAX_CERTIFICATES};

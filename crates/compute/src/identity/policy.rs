@@ -107,14 +107,32 @@ impl Identity {
         document: &str,
         now: Timestamp,
     ) -> Result<Policy, ChangeError> {
-        let document: PermissionPolicy =
-            document.parse().map_err(|error| ChangeError::Refused(CreateError::Document(error)))?;
+        self.change_policy(account, name, None, Some(document), now).await
+    }
+
+    /// Changes what people say of a policy, and what it says itself; what is `None` stays.
+    pub async fn change_policy(
+        &self,
+        account: AccountId,
+        name: &str,
+        description: Option<&str>,
+        document: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Policy, ChangeError> {
+        let document = document.map(str::parse::<PermissionPolicy>).transpose();
+        let document = document.map_err(|error| ChangeError::Refused(CreateError::Document(error)))?;
+        description.map_or(Ok(()), check_description).map_err(ChangeError::Refused)?;
         loop {
             let Some(mut policy) = self.named::<Policy>(account, name).await? else {
                 return Err(ChangeError::absent(Kind::Policy, name));
             };
-            policy.value.document = document.clone();
-            policy.value.updated = now;
+            if let Some(document) = &document {
+                policy.value.document = document.clone();
+                policy.value.updated = now;
+            }
+            if let Some(description) = description {
+                description.clone_into(&mut policy.value.description);
+            }
             if self.commit(vec![policy.unmodified()], vec![put(policy.key.clone(), &policy.value)]).await? {
                 return Ok(policy.value);
             }

@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::{Condition, Key, Write, put};
 
+use super::access_key::access_key_key;
 use super::account::account_write;
 use super::name::{Named, key_of};
 use super::{
-    AccessKeyId, AccountId, CreateError, DeleteError, Identity, Kind, Listed, LookError, PolicyRef,
+    AccessKeyId, AccountId, CreateError, DeleteError, Identity, Kind, Listed, LookError, Policy, PolicyRef,
     PrincipalId, StoreFailed, chance, key, name,
 };
 
@@ -113,6 +114,32 @@ impl Identity {
         limit: usize,
     ) -> Result<Listed<User>, StoreFailed> {
         self.page(&format!("user/{account}/"), after, limit).await
+    }
+
+    /// Deletes a user with its keys, from whom all policies are taken before.
+    pub async fn delete_user_with_keys(&self, account: AccountId, name: &str) -> Result<(), DeleteError> {
+        loop {
+            let owner = self.kept_account(account).await?;
+            let user = self.named::<User>(account, name).await?;
+            let (Some(mut owner), Some(user)) = (owner, user) else {
+                return Err(DeleteError::absent(Kind::User, name));
+            };
+            owner.value.users = owner.value.users.saturating_sub(1);
+            let mut conditions = vec![owner.unmodified(), user.unmodified()];
+            let mut writes = vec![account_write(&owner.value), Write::Delete(user.key)];
+            writes.push(Write::Delete(principal_key(user.value.id)));
+            writes.extend(user.value.keys.iter().map(|key| Write::Delete(access_key_key(key))));
+            for attached in &user.value.policies {
+                let PolicyRef::Custom(policy) = attached else { continue };
+                let Some(mut policy) = self.named::<Policy>(account, policy).await? else { continue };
+                policy.value.users = policy.value.users.saturating_sub(1);
+                conditions.push(policy.unmodified());
+                writes.push(put(policy.key.clone(), &policy.value));
+            }
+            if self.commit(conditions, writes).await? {
+                return Ok(());
+            }
+        }
     }
 
     /// Deletes a user who has no keys and no policies.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Resource, Tags};
-use crate::id::{ImageId, SnapshotId};
+use crate::id::{ImageId, JobId, SnapshotId};
 use crate::outside::ImportedDisk;
 use crate::store::Key;
 
@@ -88,6 +88,9 @@ pub struct Image {
     /// Product codes.
     #[serde(default)]
     pub product_codes: Vec<String>,
+    /// The job that makes it or made it; its record goes before the image's.
+    #[serde(default)]
+    pub job: Option<JobId>,
     /// The snapshot it was made of.
     #[serde(default)]
     pub snapshot: Option<SnapshotId>,

@@ -118,6 +118,9 @@ pub struct Interface {
     pub id: InterfaceId,
     /// The account.
     pub account: String,
+    /// A name for people.
+    #[serde(default)]
+    pub name: String,
     /// Words about it.
     #[serde(default)]
     pub description: String,
@@ -139,11 +142,18 @@ pub struct Interface {
     /// Its place among that instance's interfaces.
     #[serde(default)]
     pub index: u32,
+    /// Whether it goes with that instance.
+    #[serde(default = "yes")]
+    pub delete_with_instance: bool,
     /// Tags.
     #[serde(default)]
     pub tags: Tags,
     /// When it was made.
     pub created: Timestamp,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Interface {
@@ -283,6 +293,9 @@ pub struct Address {
     pub id: AddressId,
     /// The account.
     pub account: String,
+    /// A name for people.
+    #[serde(default)]
+    pub name: String,
     /// The address.
     pub address: Ipv4Addr,
     /// The interface it leads to.

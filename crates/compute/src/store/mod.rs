@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use key::{Key, KeyError, MAX_KEY_BYTES};
 pub use memory::MemoryStore;
-pub use typed::{Kept, TypedError, UpdateError, get, list, page, put, update};
+pub use typed::{Kept, TypedError, UpdateError, get, get_all, list, page, put, update};
 
 /// Most bytes of a value. etcd takes 1.5 MiB for a whole request by default.
 pub const MAX_VALUE_BYTES: usize = 1 << 20;
@@ -221,6 +221,17 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Store: Send + Sync {
     /// The record under this key, if there is one.
     fn get<'a>(&'a self, key: &'a Key) -> Answer<'a, Result<Option<Record>, ReadError>>;
+
+    /// What `get` gives for each of these keys, in their order. One that can read several at once does better than this.
+    fn get_all<'a>(&'a self, keys: &'a [Key]) -> Answer<'a, Result<Vec<Option<Record>>, ReadError>> {
+        Box::pin(async move {
+            let mut records = Vec::with_capacity(keys.len());
+            for key in keys {
+                records.push(self.get(key).await?);
+            }
+            Ok(records)
+        })
+    }
 
     /// Up to `limit` records, at most `MAX_PAGE`, whose keys begin with `prefix` and are greater than `after`.
     fn range<'a>(

@@ -81,6 +81,19 @@ pub async fn get<T: DeserializeOwned>(store: &dyn Store, key: &Key) -> Result<Op
     store.get(key).await?.map(decode).transpose()
 }
 
+/// The values under these keys, in their order.
+///
+/// # Errors
+///
+/// The store cannot be read, or a record not be understood.
+pub async fn get_all<T: DeserializeOwned>(
+    store: &dyn Store,
+    keys: &[Key],
+) -> Result<Vec<Option<Kept<T>>>, TypedError> {
+    let records = store.get_all(keys).await?;
+    records.into_iter().map(|record| record.map(decode).transpose()).collect()
+}
+
 /// All values whose keys begin with a prefix, and the revision from which to watch. Not all as of that revision if they
 /// are more than a page: what changed meanwhile is seen by watching.
 ///

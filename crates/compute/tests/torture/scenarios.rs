@@ -13,7 +13,7 @@ use compute::compute::{
 };
 use compute::id::{ImageId, InstanceId, SnapshotId, VolumeId};
 use compute::lifecycle::{Action, AfterHostReboot, OnFailure, OnPowerOff, Report, Rules, State};
-use compute::resource::{Cloud, Image, ImageState, Instance, Snapshot, Tags, Volume};
+use compute::resource::{Cloud, Image, ImageState, Instance, Snapshot, SnapshotState, Tags, Volume};
 
 use super::world::World;
 
@@ -131,6 +131,7 @@ fn request(image: ImageId, name: &str, rules: Rules) -> InstanceRequest {
         zone: None,
         subnet: None,
         private_address: None,
+        public_address: false,
         security_groups: vec![],
         tags: Tags::default(),
         volume_tags: Tags::default(),
@@ -150,7 +151,7 @@ async fn import(compute: &Arc<Compute>, log: &Log, file: &str) -> Option<ImageId
     let (image, job) =
         compute.import_image(ACCOUNT, &new, format!("/images/{file}").into(), None).await.unwrap();
     log.facts().images.insert(image.id, None);
-    while compute.job(ACCOUNT, job.id).await.unwrap().ended.is_none() {
+    while compute.snapshot(ACCOUNT, snapshot.id).await.unwrap().state == SnapshotState::Pending {
         tokio::task::yield_now().await;
     }
     match compute.image(ACCOUNT, image.id).await {
@@ -298,11 +299,16 @@ async fn volumes(compute: Arc<Compute>, _: Arc<World>, log: Log) {
     available(volume).await;
     compute.attach_volume(ACCOUNT, volume, id, None, false).await.unwrap();
     compute.grow_volume(ACCOUNT, volume, 7, Amounts::UNLIMITED).await.unwrap();
-    let wanted =
-        NewSnapshot { volume, name: "before".to_owned(), description: String::new(), tags: Tags::default() };
-    let (snapshot, job) = compute.create_snapshot(ACCOUNT, &wanted).await.unwrap();
+    let wanted = NewSnapshot {
+        volume,
+        name: "before".to_owned(),
+        description: String::new(),
+        tags: Tags::default(),
+        token: None,
+    };
+    let snapshot = compute.create_snapshot(ACCOUNT, &wanted).await.unwrap();
     log.facts().snapshots.insert(snapshot.id, Some(true));
-    while compute.job(ACCOUNT, job.id).await.unwrap().ended.is_none() {
+    while compute.snapshot(ACCOUNT, snapshot.id).await.unwrap().state != SnapshotState::Completed {
         tokio::task::yield_now().await;
     }
     let copy = NewVolume { snapshot: Some(snapshot.id), ..NewVolume::default() };
@@ -372,9 +378,9 @@ async fn addresses(compute: Arc<Compute>, _: Arc<World>, log: Log) {
     let one = InstanceRequest { max: 1, ..request(image, "one", rules()) };
     let id = launch(&compute, &log, one, None).await[0];
     let interface = compute.instance(ACCOUNT, id).await.unwrap().interfaces[0];
-    let address = compute.allocate_address(ACCOUNT, None, 0, Tags::default()).await.unwrap();
-    let other = compute.allocate_address(ACCOUNT, None, 0, Tags::default()).await.unwrap();
-    compute.associate_address(ACCOUNT, address.id, Some(interface)).await.unwrap();
+    let address = compute.allocate_address(ACCOUNT, None, "", 0, Tags::default()).await.unwrap();
+    let other = compute.allocate_address(ACCOUNT, None, "", 0, Tags::default()).await.unwrap();
+    compute.associate_address(ACCOUNT, address.id, Some(interface), false).await.unwrap();
     assert!(matches!(compute.release_address(ACCOUNT, address.id).await, Err(ComputeError::InUse { .. })));
     compute.release_address(ACCOUNT, other.id).await.unwrap();
     act(&compute, &log, id, Action::Terminate, State::Terminated).await;

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use compute::id::{InstanceId, SnapshotId, VolumeId};
 use compute::lifecycle::Report;
 use compute::outside::{
-    ConsoleOutput, DiskContent, Disks, Done, HostError, ImportedDisk, MachinePlan, Machines, PresentDisks,
-    Progressing, Sight, Tell,
+    Console, ConsoleOutput, DiskContent, Disks, Done, HostError, ImportedDisk, MachineMetrics, MachinePlan,
+    Machines, PresentDisks, Progressing, Sight, Tell,
 };
 use compute::store::{
     Answer, CommitError, Key, MemoryStore, Page, ReadError, Record, Revision, Store, Transaction, Watch,
@@ -223,6 +223,22 @@ impl Machines for World {
         _: usize,
     ) -> Answer<'_, Result<ConsoleOutput, HostError>> {
         Box::pin(async { Ok(ConsoleOutput::default()) })
+    }
+
+    fn wait_console(&self, _: InstanceId, _: u64) -> Answer<'_, Result<(), HostError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn attach_console(
+        &self,
+        _: InstanceId,
+        _: Option<u64>,
+    ) -> Answer<'_, Result<Box<dyn Console>, HostError>> {
+        Box::pin(async { Err(HostError::Refused("nobody types here".to_owned())) })
+    }
+
+    fn metrics(&self, _: InstanceId) -> Answer<'_, Result<MachineMetrics, HostError>> {
+        Box::pin(async { Ok(MachineMetrics::default()) })
     }
 
     fn present(&self) -> Answer<'_, Result<Vec<InstanceId>, HostError>> {

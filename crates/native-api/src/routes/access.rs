@@ -15,7 +15,7 @@ pub(super) const ROWS: &[Route] = &[
         .access(Access::Operator)
         .body("CreateAccount")
         .codes_of_its_own(&[AlreadyExists]),
-    Route::new(Method::Get, "/v1/accounts", ListAccounts, "Lists accounts", &[page("Account", "Accounts, oldest first.")])
+    Route::new(Method::Get, "/v1/accounts", ListAccounts, "Lists accounts", &[page("Account", "Accounts in the order of their ids.")])
         .access(Access::Operator)
         .query("PageQuery"),
     Route::new(Method::Get, "/v1/accounts/{account_id}", GetAccount, "Shows an account", ACCOUNT).access(Access::Operator),
@@ -40,7 +40,7 @@ pub(super) const ROWS: &[Route] = &[
     Route::new(Method::Post, "/v1/access-keys", CreateAccessKey, "Makes an access key", &[json(201, "NewAccessKey", "The access key with its secret, which is shown here only.")])
         .body("CreateAccessKey")
         .codes_of_its_own(&[NotFound, LimitExceeded]),
-    Route::new(Method::Get, "/v1/access-keys", ListAccessKeys, "Lists access keys", &[page("AccessKey", "Access keys, oldest first.")])
+    Route::new(Method::Get, "/v1/access-keys", ListAccessKeys, "Lists access keys", &[page("AccessKey", "Access keys, the account's own first, then by their users.")])
         .query("AccessKeyQuery"),
     Route::new(Method::Patch, "/v1/access-keys/{access_key_id}", UpdateAccessKey, "Activates or deactivates an access key", &[json(200, "AccessKey", "The access key as it is now.")])
         .body("UpdateAccessKey"),

@@ -51,17 +51,18 @@ pub(super) const ROWS: &[Route] = &[
         WrongState,
         ClientTokenMismatch,
     ]),
-    Route::new(Method::Get, "/v1/instances", ListInstances, "Lists instances", &[page("Instance", "Instances, oldest first; also those that were terminated within the last hour.")])
+    Route::new(Method::Get, "/v1/instances", ListInstances, "Lists instances", &[page("Instance", "Instances in the order of their ids; also those that were terminated within the last hour.")])
         .query("InstanceQuery"),
     Route::new(Method::Get, "/v1/instances/{instance_id}", GetInstance, "Shows an instance", INSTANCE),
     Route::new(Method::Patch, "/v1/instances/{instance_id}", UpdateInstance, "Changes an instance", INSTANCE)
         .body("UpdateInstance")
         .codes_of_its_own(&[InvalidParameter, WrongState, LimitExceeded, InsufficientCapacity]),
     Route::new(Method::Delete, "/v1/instances/{instance_id}", TerminateInstance, "Terminates an instance", ON_ITS_WAY)
-        .about("The guest gets a short time to go down. One that is terminated already is no error."),
+        .about("The guest gets a short time to go down. One that is terminated already is no error.")
+        .codes_of_its_own(&[WrongState]),
     Route::new(Method::Post, "/v1/instances/{instance_id}/start", StartInstance, "Starts an instance", ON_ITS_WAY)
         .about("One that runs or is about to is no error.")
-        .codes_of_its_own(&[WrongState, InsufficientCapacity]),
+        .codes_of_its_own(&[WrongState, LimitExceeded, InsufficientCapacity]),
     Route::new(Method::Post, "/v1/instances/{instance_id}/stop", StopInstance, "Stops an instance", ON_ITS_WAY)
         .about("The guest is told to go down, and its plug is pulled if it does not in time. One that is stopped or about to be is no error.")
         .body("Force")
@@ -85,7 +86,7 @@ pub(super) const ROWS: &[Route] = &[
         .codes_of_its_own(&[WrongState]),
     Route::new(Method::Get, "/v1/instances/{instance_id}/user-data", GetUserData, "Shows an instance's user data", &[json(200, "InstanceUserData", "The user data.")]),
     tags("/v1/instances/{instance_id}/tags", SetInstanceTags, INSTANCE),
-    Route::new(Method::Get, "/v1/reservations", ListReservations, "Lists launches", &[page("Reservation", "Launches, oldest first.")])
+    Route::new(Method::Get, "/v1/reservations", ListReservations, "Lists launches", &[page("Reservation", "Launches in the order of their ids.")])
         .query("PageQuery"),
     Route::new(Method::Get, "/v1/reservations/{reservation_id}", GetReservation, "Shows a launch", &[json(200, "Reservation", "The launch.")]),
     Route::new(Method::Get, "/v1/instance-types", ListInstanceTypes, "Lists instance types", &[page("InstanceType", "Instance types, the smallest first.")])
@@ -99,7 +100,7 @@ pub(super) const ROWS: &[Route] = &[
     Route::new(Method::Post, "/v1/images", CreateImage, "Makes an image of a snapshot", JOB)
         .body("CreateImage")
         .codes_of_its_own(&[InvalidParameter, NotFound, WrongState, StorageFull, ClientTokenMismatch]),
-    Route::new(Method::Get, "/v1/images", ListImages, "Lists images", &[page("Image", "One's own images and those that one may launch, oldest first.")])
+    Route::new(Method::Get, "/v1/images", ListImages, "Lists images", &[page("Image", "One's own images and those that one may launch, in the order of their ids.")])
         .query("ImageQuery"),
     Route::new(Method::Get, "/v1/images/{image_id}", GetImage, "Shows an image", IMAGE),
     Route::new(Method::Patch, "/v1/images/{image_id}", UpdateImage, "Changes an image", IMAGE)
@@ -113,7 +114,7 @@ pub(super) const ROWS: &[Route] = &[
     Route::new(Method::Post, "/v1/volumes", CreateVolume, "Makes a volume", &[json(201, "Volume", "The volume; ready when its state is `available`.")])
         .body("CreateVolume")
         .codes_of_its_own(&[InvalidParameter, NotFound, WrongState, LimitExceeded, StorageFull, ClientTokenMismatch]),
-    Route::new(Method::Get, "/v1/volumes", ListVolumes, "Lists volumes", &[page("Volume", "Volumes, oldest first.")]).query("VolumeQuery"),
+    Route::new(Method::Get, "/v1/volumes", ListVolumes, "Lists volumes", &[page("Volume", "Volumes in the order of their ids.")]).query("VolumeQuery"),
     Route::new(Method::Get, "/v1/volumes/{volume_id}", GetVolume, "Shows a volume", VOLUME),
     Route::new(Method::Patch, "/v1/volumes/{volume_id}", UpdateVolume, "Changes a volume", VOLUME)
         .body("UpdateVolume")
@@ -131,7 +132,7 @@ pub(super) const ROWS: &[Route] = &[
     Route::new(Method::Post, "/v1/snapshots", CreateSnapshot, "Makes a snapshot of a volume", &[json(201, "Snapshot", "The snapshot; ready when its state is `available`.")])
         .body("CreateSnapshot")
         .codes_of_its_own(&[NotFound, WrongState, StorageFull, ClientTokenMismatch]),
-    Route::new(Method::Get, "/v1/snapshots", ListSnapshots, "Lists snapshots", &[page("Snapshot", "Snapshots, oldest first.")])
+    Route::new(Method::Get, "/v1/snapshots", ListSnapshots, "Lists snapshots", &[page("Snapshot", "Snapshots in the order of their ids.")])
         .query("SnapshotQuery"),
     Route::new(Method::Get, "/v1/snapshots/{snapshot_id}", GetSnapshot, "Shows a snapshot", SNAPSHOT),
     Route::new(Method::Patch, "/v1/snapshots/{snapshot_id}", UpdateSnapshot, "Renames a snapshot", SNAPSHOT).body("Rename"),

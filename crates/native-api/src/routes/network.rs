@@ -18,8 +18,14 @@ pub(super) const ROWS: &[Route] = &[
     Route::new(Method::Post, "/v1/vpcs", CreateVpc, "Makes a VPC", &[json(201, "Vpc", "The VPC.")])
         .body("CreateVpc")
         .codes_of_its_own(&[InvalidParameter, LimitExceeded]),
-    Route::new(Method::Get, "/v1/vpcs", ListVpcs, "Lists VPCs", &[page("Vpc", "VPCs, oldest first.")])
-        .query("PageQuery"),
+    Route::new(
+        Method::Get,
+        "/v1/vpcs",
+        ListVpcs,
+        "Lists VPCs",
+        &[page("Vpc", "VPCs in the order of their ids.")],
+    )
+    .query("PageQuery"),
     Route::new(Method::Get, "/v1/vpcs/{vpc_id}", GetVpc, "Shows a VPC", VPC),
     Route::new(Method::Patch, "/v1/vpcs/{vpc_id}", UpdateVpc, "Renames a VPC", VPC).body("Rename"),
     Route::new(Method::Delete, "/v1/vpcs/{vpc_id}", DeleteVpc, "Deletes a VPC", &[DONE])
@@ -40,7 +46,7 @@ pub(super) const ROWS: &[Route] = &[
         "/v1/subnets",
         ListSubnets,
         "Lists subnets",
-        &[page("Subnet", "Subnets, oldest first.")],
+        &[page("Subnet", "Subnets in the order of their ids.")],
     )
     .query("NetworkQuery"),
     Route::new(Method::Get, "/v1/subnets/{subnet_id}", GetSubnet, "Shows a subnet", SUBNET),
@@ -63,7 +69,7 @@ pub(super) const ROWS: &[Route] = &[
         "/v1/network-interfaces",
         ListNetworkInterfaces,
         "Lists network interfaces",
-        &[page("NetworkInterface", "Network interfaces, oldest first.")],
+        &[page("NetworkInterface", "Network interfaces in the order of their ids.")],
     )
     .query("NetworkQuery"),
     Route::new(
@@ -124,7 +130,7 @@ pub(super) const ROWS: &[Route] = &[
         "/v1/security-groups",
         ListSecurityGroups,
         "Lists security groups",
-        &[page("SecurityGroup", "Security groups, oldest first.")],
+        &[page("SecurityGroup", "Security groups in the order of their ids.")],
     )
     .query("NetworkQuery"),
     Route::new(
@@ -175,7 +181,7 @@ pub(super) const ROWS: &[Route] = &[
         "/v1/addresses",
         ListAddresses,
         "Lists public addresses",
-        &[page("Address", "Addresses, oldest first.")],
+        &[page("Address", "Addresses in the order of their ids.")],
     )
     .query("PageQuery"),
     Route::new(Method::Get, "/v1/addresses/{address_id}", GetAddress, "Shows a public address", ADDRESS),

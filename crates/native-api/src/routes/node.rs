@@ -15,10 +15,10 @@ const METRICS: &[Success] =
 pub(super) const ROWS: &[Route] = &[
     Route::new(Method::Get, "/v1/regions", ListRegions, "Lists regions", &[page("Region", "Regions.")]).query("PageQuery"),
     Route::new(Method::Get, "/v1/zones", ListZones, "Lists zones", &[page("Zone", "Zones.")]).query("PageQuery"),
-    Route::new(Method::Get, "/v1/jobs", ListJobs, "Lists jobs", &[page("Job", "Jobs, newest first; those that ended are kept for a day.")])
+    Route::new(Method::Get, "/v1/jobs", ListJobs, "Lists jobs", &[page("Job", "Jobs in the order of their ids; those that ended are kept for a day.")])
         .query("PageQuery"),
     Route::new(Method::Get, "/v1/jobs/{job_id}", GetJob, "Shows a job", &[json(200, "Job", "The job as it is now.")]),
-    Route::new(Method::Get, "/v1/usage", ListUsage, "Lists usage records", &[page("UsageRecord", "Usage records, oldest first.")])
+    Route::new(Method::Get, "/v1/usage", ListUsage, "Lists usage records", &[page("UsageRecord", "Usage records, oldest first; then those of what runs.")])
         .about("Of one's own instances, and of others' that were launched from one's own images with product codes.")
         .query("UsageQuery"),
     Route::new(Method::Get, "/v1/events", StreamEvents, "Follows what happens", EVENTS)

@@ -1,0 +1,111 @@
+//! Launching instances.
+
+use std::collections::BTreeMap;
+
+use compute::compute::{ComputeError, DiskRequest, InstanceRequest, Launch, Launched, SourceRequest, Token};
+use compute::id::InstanceId;
+use compute::resource::{Cloud, Tags};
+use native_api::{self as api, DiskContent, ErrorBody, LaunchRequest, VolumeType};
+
+use super::Call;
+use super::answer::{Answer, accepted, ok};
+use super::convert::{self, id, text};
+use super::errors::OrRefuse;
+
+/// LaunchInstances: all that is asked for, or nothing.
+pub async fn launch(call: &Call<'_>, mut request: LaunchRequest) -> Result<Answer, ErrorBody> {
+    if let Some(role) = &request.role {
+        call.pass_role(role.as_str()).await?;
+    }
+    let token = request.client_token.take().map(|token| token_of(token, "native/LaunchInstances", &request));
+    let launch = Launch {
+        account: call.account().to_owned(),
+        token,
+        kinds: vec![kind(&request, call.now()).or_refuse()?],
+        allowance: call.allowance().await?,
+        dry_run: request.dry_run,
+    };
+    if request.dry_run {
+        let count = call.compute().preview(&launch).await.or_refuse()?;
+        let count = u64::from(count).try_into().expect("no launch has more");
+        return ok(&api::LaunchPreview { count });
+    }
+    let Launched { reservation, .. } = call.compute().launch(&launch).await.or_refuse()?;
+    let ids: &[InstanceId] = &reservation.instances;
+    let views = call.compute().instance_views_of(call.account(), ids, |_| true).await.or_refuse()?;
+    let instances = views.into_iter().map(convert::instance).collect();
+    accepted(&api::Launched { reservation: text(reservation.id), instances })
+}
+
+/// A token with the request that it came with, which is written the same whenever it is the same: fields in their order,
+/// tags by their keys.
+pub fn token_of(token: api::ClientToken, operation: &'static str, request: &impl serde::Serialize) -> Token {
+    let parameters = serde_json::to_string(request).expect("the contract's types are JSON");
+    Token { operation, token: token.into(), parameters }
+}
+
+fn kind(request: &LaunchRequest, now: jiff::Timestamp) -> Result<InstanceRequest, ComputeError> {
+    let (min, max) = request.count.map_or((1, 1), |count| (count.min.get(), count.max.get()));
+    let system = request.system_disk.as_ref();
+    let system_disk = DiskRequest {
+        size_gib: system.and_then(|disk| disk.size_gib).map(|size| size.get().into()),
+        delete_with_instance: system.is_none_or(|disk| disk.delete_with_instance),
+        category: category(system.map(|disk| disk.volume_type).unwrap_or_default()),
+        ..DiskRequest::default()
+    };
+    let disks = request.data_disks.iter().map(disk).collect::<Result<_, _>>()?;
+    Ok(InstanceRequest {
+        min,
+        max,
+        cloud: Cloud::Native,
+        image: id(&request.image),
+        instance_type: request.instance_type.as_str().to_owned(),
+        name: convert::words(request.name.clone()),
+        description: String::new(),
+        host_name: request.host_name.clone().map(Into::into),
+        key_pair: request.key_pair.clone().map(Into::into),
+        password: None,
+        user_data: request.user_data.as_ref().map(api::UserData::bytes).unwrap_or_default(),
+        metadata: BTreeMap::new(),
+        role: request.role.clone().map(Into::into),
+        system_disk,
+        disks,
+        zone: None,
+        subnet: request.subnet.as_ref().map(id),
+        private_address: request.private_address,
+        public_address: request.public_address.unwrap_or(false),
+        security_groups: request.security_groups.iter().map(id).collect(),
+        tags: convert::new_tags(&request.tags),
+        volume_tags: Tags::default(),
+        terms: convert::new_terms(&request.charge, now)?,
+        rules: convert::new_rules(request.rules),
+        protected: false,
+        dialect: serde_json::Value::Null,
+    })
+}
+
+fn disk(disk: &api::DataDisk) -> Result<DiskRequest, ComputeError> {
+    let (content, needs_size) = match &disk.content {
+        DiskContent::Blank => (SourceRequest::Blank, true),
+        DiskContent::Ephemeral => (SourceRequest::Ephemeral, true),
+        DiskContent::Swap => (SourceRequest::Swap, true),
+        DiskContent::Snapshot(snapshot) => (SourceRequest::Snapshot(id(snapshot)), false),
+    };
+    if needs_size && disk.size_gib.is_none() {
+        return Err(ComputeError::invalid("data_disks", "without a snapshot's content need a size_gib"));
+    }
+    Ok(DiskRequest {
+        size_gib: disk.size_gib.map(|size| size.get().into()),
+        content,
+        device: None,
+        delete_with_instance: disk.delete_with_instance,
+        category: category(disk.volume_type),
+        name: String::new(),
+    })
+}
+
+fn category(volume_type: VolumeType) -> String {
+    match volume_type {
+        VolumeType::Local => "local".to_owned(),
+    }
+}

@@ -1,0 +1,10 @@
+//! The native API over real sockets, in front of a core whose machines and disks are only noted.
+
+mod auth;
+mod client;
+mod errors;
+mod life;
+mod limits;
+mod pages;
+mod streams;
+mod world;
