@@ -1,5 +1,6 @@
 //! The parts of bothyd that stand between the core and the host. What they do for the core is said by its traits.
-
+//!
+#![doc = include_str!("../LIFE_OF_A_REQUEST.md")]
 #![forbid(unsafe_code)]
 
 pub mod capacity;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use compute::id::InstanceId;
 use compute::outside::{
-    BootPlan, ConsoleOutput, HostError, MachinePlan, Machines, NicPlan, Sight, SmbiosPlan,
+    BootPlan, Console, ConsoleOutput, HostError, MachineMetrics, MachinePlan, Machines, NicPlan, Sight,
+    SmbiosPlan,
 };
 use compute::store::Answer;
 use hostnet::{Attachment, Network};
@@ -236,6 +237,25 @@ impl Machines for HostMachines {
         limit: usize,
     ) -> Answer<'_, Result<ConsoleOutput, HostError>> {
         Box::pin(self.vmms.console(instance, offset, limit))
+    }
+
+    fn wait_console(&self, instance: InstanceId, offset: u64) -> Answer<'_, Result<(), HostError>> {
+        Box::pin(self.vmms.wait_console(instance, offset))
+    }
+
+    fn attach_console(
+        &self,
+        instance: InstanceId,
+        offset: Option<u64>,
+    ) -> Answer<'_, Result<Box<dyn Console>, HostError>> {
+        Box::pin(async move {
+            let stream = self.vmms.attach_console(instance, offset).await?;
+            Ok(Box::new(stream) as Box<dyn Console>)
+        })
+    }
+
+    fn metrics(&self, instance: InstanceId) -> Answer<'_, Result<MachineMetrics, HostError>> {
+        Box::pin(self.vmms.usage(instance))
     }
 
     fn present(&self) -> Answer<'_, Result<Vec<InstanceId>, HostError>> {

@@ -24,6 +24,9 @@ struct Arguments {
 enum Command {
     /// Prints the configuration that is in force, defaults included, or says what is wrong with it
     CheckConfig,
+    /// Ends every VM of this host and removes what bothyd made on it: taps, rules, cgroups, sockets. Its state stays: a daemon
+    /// that is started again boots what was running, where that was chosen
+    ClearHost,
 }
 
 fn main() -> ExitCode {
@@ -52,10 +55,13 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
             print!("# What is in force of {path}, defaults included\n{}", config.to_toml());
             Ok(())
         }
-        None => {
-            env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-            runtime.context("cannot start a runtime")?.block_on(bothyd::node::run(config))
-        }
+        Some(Command::ClearHost) => block_on(bothyd::node::clear(config)),
+        None => block_on(bothyd::node::run(config)),
     }
+}
+
+fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.context("cannot start a runtime")?.block_on(work)
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::Context;
 use compute::compute::{Compute, HostClock, Outside};
 use compute::identity::Identity;
-use compute::outside::Tell;
+use compute::outside::{Machines, Tell};
+use dialects::native::{self, HostFacts, Service};
 use hostnet::Network;
 use storage::store::{Limits, Store};
 use tokio::signal::unix::{SignalKind, signal};
@@ -49,12 +50,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     };
     let store = Store::open(&config.state_folder, limits).context("the store of images and volumes")?;
     let store = Arc::new(store);
-    let network = hostnet::Config {
-        cidr: config.network.cidr,
-        prefix: config.network.prefix.clone(),
-        table: config.network.table.clone(),
-    };
-    let network = Network::open(network).await.context("the guests' network")?;
+    let reflink = store.reflinks();
+    let network = network(&config).await?;
     let capacity = capacity::promised(&config.capacity, &store)?;
 
     // VMMs tell the core what they see, and the core asks them: one of the two has to be first.
@@ -80,12 +77,59 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let identity = Arc::new(Identity::new(records, keys));
     tokio::spawn(Arc::clone(&compute).run_timer());
     tokio::spawn(sweep_sessions(Arc::clone(&identity)));
-    let listeners = listen::open(&config.api, compute, identity).await.context("the API")?;
-    ready();
-    let ended = ended();
-    listeners.serve(ended).await;
+    let facts = HostFacts {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        vmm_version: vmm_version(&config.vmm),
+        kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
+        started_at: jiff::Timestamp::now(),
+        reflink,
+    };
+    let service = Service::new(compute, identity, facts, native::Limits::default());
+    let listeners = listen::open(&config.api).await.context("the API")?;
+    let account = service.ensure_default_account().await;
+    account.map_err(|error| anyhow::anyhow!("{error}")).context("the default account")?;
+    ready(&listeners);
+    listeners.serve(service, ended()).await;
     log::info!("ends; guests go on");
     Ok(())
+}
+
+async fn network(config: &Config) -> anyhow::Result<Network> {
+    let network = hostnet::Config {
+        cidr: config.network.cidr,
+        prefix: config.network.prefix.clone(),
+        table: config.network.table.clone(),
+    };
+    Network::open(network).await.context("the guests' network")
+}
+
+/// What the VMM's program says of itself; empty if it does not.
+fn vmm_version(program: &Path) -> String {
+    let output = std::process::Command::new(program).arg("--version").output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    text.split_whitespace().last().unwrap_or_default().to_owned()
+}
+
+/// Ends every VM of this host, and removes what daemons made on it but their state.
+///
+/// # Errors
+///
+/// A daemon is at work, or the host does not do its part.
+pub async fn clear(config: Config) -> anyhow::Result<()> {
+    let vmms = Arc::new(vmms(&config, Arc::new(|_, _| {})).await.context("the VMMs")?);
+    let machines = HostMachines::new(vmms, network(&config).await?, PathBuf::new(), &config.run_folder)?;
+    for instance in machines.present().await? {
+        machines.kill(instance).await?;
+        machines.clean_up(instance).await?;
+        log::info!("{instance} has no VM on this host any more");
+    }
+    drop(machines);
+    // Also what belongs to no instance.
+    network(&config).await?.close().await.context("the guests' network")?;
+    match std::fs::remove_dir_all(&config.run_folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).context("the run folder"),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 fn make_folder(path: &Path) -> anyhow::Result<()> {
@@ -157,11 +201,11 @@ async fn sweep_sessions(identity: Arc<Identity>) {
 }
 
 /// Tells systemd, if it waits, that requests are taken.
-fn ready() {
+fn ready(listeners: &listen::Listeners) {
     if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
         log::debug!("nobody waits for the daemon's start: {error}");
     }
-    log::info!("ready");
+    log::info!("ready; on the network at {:?}", listeners.addresses());
 }
 
 /// When the daemon is told to end.

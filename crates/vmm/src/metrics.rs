@@ -97,9 +97,11 @@ fn render_dhcp(text: &mut String, servers: &[(String, Arc<DhcpCounts>)]) {
 type Counter = fn(&QueueMetrics) -> u64;
 
 /// Name, help and counter, a row a metric.
-const QUEUE_COUNTERS: [(&str, &str, Counter); 6] = [
+const QUEUE_COUNTERS: [(&str, &str, Counter); 8] = [
     ("bothy_vmm_queue_requests_total", "Requests done, packets moved.", |queue| queue.requests.load(Relaxed)),
     ("bothy_vmm_queue_bytes_total", "Payload bytes moved.", |queue| queue.bytes.load(Relaxed)),
+    ("bothy_vmm_queue_writes_total", "Requests that wrote to a disk.", |queue| queue.writes.load(Relaxed)),
+    ("bothy_vmm_queue_written_bytes_total", "Bytes written to a disk.", |queue| queue.written.load(Relaxed)),
     ("bothy_vmm_queue_errors_total", "Requests that the host failed.", |queue| queue.errors.load(Relaxed)),
     ("bothy_vmm_queue_malformed_total", "Descriptor chains against the specification.", |queue| {
         queue.malformed.load(Relaxed)

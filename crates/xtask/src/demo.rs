@@ -40,7 +40,8 @@ const READY: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_secs(1);
 
 /// What the guest is asked by ssh.
-const QUESTION: &str = "hostname; uptime --pretty; lsblk --output NAME,SERIAL,SIZE,RO,MOUNTPOINTS; ip -brief -4 address";
+const QUESTION: &str =
+    "hostname; uptime --pretty; lsblk --output NAME,SERIAL,SIZE,RO,MOUNTPOINTS; ip -brief -4 address";
 
 /// Prepares, and runs the story where KVM runs Linux.
 pub fn run(_: &Arguments) -> anyhow::Result<ExitCode> {
@@ -64,7 +65,8 @@ pub fn tell(arguments: &StoryArguments) -> anyhow::Result<ExitCode> {
     let mut daemon = node.start()?;
     node.bothy(&["image", "import", &arguments.debian.display().to_string(), "--name", "debian", "--wait"])?;
     node.bothy(&["key", "create", "demo"])?;
-    let launch = ["launch", "debian", "--type", "small", "--key", "demo", "--name", "web", "--data-disk", "1"];
+    let launch =
+        ["launch", "debian", "--type", "small", "--key", "demo", "--name", "web", "--data-disk", "1"];
     node.bothy(&launch)?;
     node.bothy(&["ls"])?;
 
@@ -145,7 +147,8 @@ impl Node {
     /// Starts the daemon, and waits until it answers.
     fn start(&self) -> anyhow::Result<Daemon> {
         eprintln!("▸ bothyd --config {} &", self.config.display());
-        let log = std::fs::File::options().create(true).append(true).open(&self.log).context("opening the log")?;
+        let log =
+            std::fs::File::options().create(true).append(true).open(&self.log).context("opening the log")?;
         let child = Command::new(&self.bothyd).arg("--config").arg(&self.config).stderr(log).spawn();
         let mut daemon = Daemon(child.context("starting bothyd")?);
         let deadline = Instant::now() + READY;
@@ -164,7 +167,10 @@ impl Node {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.bothy);
-        command.args(arguments).env("HOME", &self.home).env("BOTHY_ENDPOINT", format!("unix:{}", self.socket.display()));
+        command
+            .args(arguments)
+            .env("HOME", &self.home)
+            .env("BOTHY_ENDPOINT", format!("unix:{}", self.socket.display()));
         command
     }
 
@@ -184,10 +190,14 @@ impl Node {
         eprintln!("▸ bothy console {instance} --history");
         let (deadline, mut shown) = (Instant::now() + PATIENCE, 0);
         loop {
-            let history = self.command(&["console", instance, "--history"]).output().context("running bothy")?;
+            let history =
+                self.command(&["console", instance, "--history"]).output().context("running bothy")?;
             // Before it is started there is none.
             let news = history.stdout.get(shown..).unwrap_or_default();
-            std::io::stdout().write_all(news).and_then(|()| std::io::stdout().flush()).context("showing it")?;
+            std::io::stdout()
+                .write_all(news)
+                .and_then(|()| std::io::stdout().flush())
+                .context("showing it")?;
             shown += news.len();
             let text = String::from_utf8_lossy(&history.stdout);
             if texts.iter().all(|wanted| text.contains(wanted)) {

@@ -14,6 +14,8 @@ mod record;
 mod scan;
 mod stand;
 mod start;
+mod usage;
+mod wait;
 mod watch;
 
 use std::collections::{BTreeSet, HashMap};

@@ -14,6 +14,10 @@ pub struct QueueMetrics {
     pub requests: AtomicU64,
     /// Payload bytes moved, headers not counted.
     pub bytes: AtomicU64,
+    /// Those of the requests that wrote to a disk.
+    pub writes: AtomicU64,
+    /// Bytes that they wrote.
+    pub written: AtomicU64,
     /// Requests the host failed: the guest saw an I/O error, a packet was dropped.
     pub errors: AtomicU64,
     /// Descriptor chains that break the specification: loops, outside memory, empty, enormous.
@@ -33,6 +37,12 @@ impl QueueMetrics {
     pub fn request(&self, bytes: u64) {
         self.requests.fetch_add(1, Relaxed);
         self.bytes.fetch_add(bytes, Relaxed);
+    }
+
+    /// Counts, besides, that a request wrote `bytes` to a disk.
+    pub fn write(&self, bytes: u64) {
+        self.writes.fetch_add(1, Relaxed);
+        self.written.fetch_add(bytes, Relaxed);
     }
 
     /// Counts the time one request took.

@@ -25,7 +25,11 @@ impl Host {
         for (what, command) in commands {
             let output = Command::new(command[0]).args(&command[1..]).output();
             let output = output.with_context(|| format!("running {}", command[0]))?;
-            ensure!(output.status.success(), "{command:?} failed: {}", String::from_utf8_lossy(&output.stderr));
+            ensure!(
+                output.status.success(),
+                "{command:?} failed: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
             let text = String::from_utf8_lossy(&output.stdout);
             all.extend(text.lines().map(|line| format!("{what}: {}", line.trim())));
         }

@@ -143,6 +143,11 @@ impl Request {
         self.moved
     }
 
+    /// Whether it writes what the guest sent.
+    pub(super) fn is_write(&self) -> bool {
+        matches!(self.kind, Kind::Write)
+    }
+
     /// Reads the header of a chain just taken. False if the chain has no room for one, or for a status byte: then there
     /// is nothing to answer.
     pub(super) fn begin(&mut self, rules: &Rules) -> bool {

@@ -99,6 +99,9 @@ impl Worker {
                 let length = request.finish(status);
                 let metrics = self.ring.metrics();
                 metrics.request(request.moved());
+                if request.is_write() {
+                    metrics.write(request.moved());
+                }
                 metrics.took(request.started().elapsed());
                 let head = request.head();
                 self.ring.put(head, length);
