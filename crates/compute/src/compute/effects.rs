@@ -9,14 +9,15 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 
+use super::records::TRIES;
 use super::{Compute, ComputeError};
 use crate::id::InstanceId;
 use crate::lifecycle::Effect;
 use crate::outside::{DiskPlan, HostError, MachinePlan, NicPlan, Sight, SmbiosPlan};
 use crate::resource::{
-    Address, Attachment, Cloud, Instance, Interface, Resource, Subnet, Volume, VolumeState, owned_key,
+    Address, Cloud, Instance, Interface, Resource, Subnet, Volume, VolumeState, owned_key,
 };
-use crate::store::{Transaction, Write, get, put};
+use crate::store::{CommitError, Transaction, Write, get, put};
 
 /// How long what must succeed waits before it is tried again, and at most.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
@@ -91,28 +92,31 @@ impl Compute {
         }
     }
 
-    /// Makes the disks of its volumes.
+    /// Makes the disks of its volumes, and then says so of all of them at once.
     async fn prepare(&self, instance: &Instance) -> Result<(), ComputeError> {
-        for disk in &instance.disks {
-            let id = disk.volume.to_string();
-            let volume = self.get_owned::<Volume>(&instance.account, &id).await?.value;
-            if volume.state == VolumeState::Creating {
-                self.disks.create(volume.id, volume.bytes(), &volume.content).await?;
-                let now = self.clock.now();
-                self.change_owned::<Volume>(&instance.account, &id, |volume| {
-                    volume.state = VolumeState::InUse;
-                    volume.attachment.get_or_insert_with(|| Attachment {
-                        instance: instance.id,
-                        device: disk.device.clone(),
-                        delete_with_instance: disk.delete_with_instance,
-                        since: now,
-                    });
-                    Ok(())
-                })
-                .await?;
+        for _ in 0..TRIES {
+            let (mut conditions, mut writes) = (Vec::new(), Vec::new());
+            for disk in &instance.disks {
+                let id = disk.volume.to_string();
+                let mut kept = self.get_owned::<Volume>(&instance.account, &id).await?;
+                if kept.value.state == VolumeState::Creating {
+                    self.disks.create(disk.volume, kept.value.bytes(), &kept.value.content).await?;
+                    conditions.push(kept.unmodified());
+                    kept.value.state = VolumeState::InUse;
+                    writes.push(put(kept.key, &kept.value));
+                }
+            }
+            if writes.is_empty() {
+                return Ok(());
+            }
+            match self.store.commit(Transaction { conditions, writes }).await {
+                Ok(_) => return Ok(()),
+                // Somebody named one meanwhile, or tagged it.
+                Err(CommitError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
             }
         }
-        Ok(())
+        Err(ComputeError::Contended { key: instance.key() })
     }
 
     async fn boot(&self, instance: &Instance) -> Result<(), ComputeError> {

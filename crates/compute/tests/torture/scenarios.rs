@@ -151,7 +151,7 @@ async fn import(compute: &Arc<Compute>, log: &Log, file: &str) -> Option<ImageId
     let (image, job) =
         compute.import_image(ACCOUNT, &new, format!("/images/{file}").into(), None).await.unwrap();
     log.facts().images.insert(image.id, None);
-    while compute.snapshot(ACCOUNT, snapshot.id).await.unwrap().state == SnapshotState::Pending {
+    while compute.job(ACCOUNT, job.id).await.unwrap().ended.is_none() {
         tokio::task::yield_now().await;
     }
     match compute.image(ACCOUNT, image.id).await {
