@@ -150,7 +150,7 @@ async fn import(compute: &Arc<Compute>, log: &Log, file: &str) -> Option<ImageId
     let (image, job) =
         compute.import_image(ACCOUNT, &new, format!("/images/{file}").into(), None).await.unwrap();
     log.facts().images.insert(image.id, None);
-    while compute.snapshot(ACCOUNT, snapshot.id).await.unwrap().state == SnapshotState::Pending {
+    while compute.job(ACCOUNT, job.id).await.unwrap().ended.is_none() {
         tokio::task::yield_now().await;
     }
     match compute.image(ACCOUNT, image.id).await {
@@ -307,7 +307,7 @@ async fn volumes(compute: Arc<Compute>, _: Arc<World>, log: Log) {
     };
     let snapshot = compute.create_snapshot(ACCOUNT, &wanted).await.unwrap();
     log.facts().snapshots.insert(snapshot.id, Some(true));
-    while compute.job(ACCOUNT, job.id).await.unwrap().ended.is_none() {
+    while compute.snapshot(ACCOUNT, snapshot.id).await.unwrap().state == SnapshotState::Pending {
         tokio::task::yield_now().await;
     }
     let copy = NewVolume { snapshot: Some(snapshot.id), ..NewVolume::default() };
