@@ -11,7 +11,9 @@ use hyper::Request;
 use hyper::body::{Body, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 use native_api::{DEFAULT_PAGE_SIZE, ErrorBody, ErrorCode, MAX_BODY_BYTES, PageSize, PageToken, Route};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::time::timeout;
 
 /// A request whose route is found, with what its handler takes out of it.
@@ -85,7 +87,7 @@ impl Input {
     }
 
     /// The body.
-    pub async fn body<T: DeserializeOwned>(&mut self) -> Result<T, ErrorBody> {
+    pub async fn body<T: DeserializeOwned + Serialize>(&mut self) -> Result<T, ErrorBody> {
         let bytes = self.read().await?;
         if bytes.is_empty() {
             return Err(malformed(
@@ -106,13 +108,11 @@ impl Input {
         let parsed = serde_path_to_error::deserialize(&mut json).map_err(|error| error.to_string());
         // Only white space may follow.
         let parsed = parsed.and_then(|value| json.end().map(|()| value).map_err(|error| error.to_string()));
-        parsed.map_err(|error| {
-            let error = error.trim_start_matches(".: ").to_owned();
-            malformed(
-                format!("the body is not what is expected: {error}"),
-                "see the OpenAPI document for its shape",
-            )
-        })
+        let value = parsed.map_err(|error| not_expected(error.trim_start_matches(".: ")))?;
+        if bytes.contains(&b'[') {
+            check_lists(&bytes, &value)?;
+        }
+        Ok(value)
     }
 
     /// The whole body, at most `MAX_BODY_BYTES`.
@@ -161,6 +161,41 @@ pub fn drain(mut body: Incoming, limit: Duration) {
     if !body.is_end_stream() {
         let rest = async move { while let Some(Ok(_)) = body.frame().await {} };
         tokio::spawn(timeout(limit, rest));
+    }
+}
+
+fn not_expected(error: &str) -> ErrorBody {
+    malformed(format!("the body is not what is expected: {error}"), "see the OpenAPI document for its shape")
+}
+
+/// Refuses lists in place of objects, which serde takes for the object's fields in their order.
+fn check_lists(bytes: &[u8], read: &impl Serialize) -> Result<(), ErrorBody> {
+    let sent = serde_json::from_slice(bytes).map_err(|error| not_expected(&error.to_string()))?;
+    let read = serde_json::to_value(read).expect("the contract's types are JSON");
+    match misread(&sent, &read) {
+        None => Ok(()),
+        Some(place) => {
+            Err(not_expected(format!("{place}: is a list, not an object").trim_start_matches(": ")))
+        }
+    }
+}
+
+/// Where a list was read as an object.
+fn misread(sent: &Value, read: &Value) -> Option<String> {
+    let behind = |place: &str, rest: String| {
+        let dot = if rest.is_empty() || rest.starts_with('[') { "" } else { "." };
+        format!("{place}{dot}{rest}")
+    };
+    match (sent, read) {
+        (Value::Array(_), Value::Object(_)) => Some(String::new()),
+        (Value::Array(sent), Value::Array(read)) => {
+            let mut pairs = sent.iter().zip(read).enumerate();
+            pairs.find_map(|(index, (sent, read))| Some(behind(&format!("[{index}]"), misread(sent, read)?)))
+        }
+        (Value::Object(sent), Value::Object(read)) => {
+            sent.iter().find_map(|(key, sent)| Some(behind(key, misread(sent, read.get(key)?)?)))
+        }
+        _ => None,
     }
 }
 

@@ -185,11 +185,11 @@ impl Disks for World {
         bytes: u64,
         _: &'a DiskContent,
     ) -> Answer<'a, Result<(), HostError>> {
-        Box::pin(async move { self.do_disk(|real| drop(real.volumes.insert(volume, bytes))) })
+        Box::pin(async move { self.do_disk(|real| real.volumes.insert(volume, bytes)).map(|_| ()) })
     }
 
     fn grow(&self, volume: VolumeId, bytes: u64) -> Answer<'_, Result<(), HostError>> {
-        Box::pin(async move { self.do_disk(|real| drop(real.volumes.insert(volume, bytes))) })
+        Box::pin(async move { self.do_disk(|real| real.volumes.insert(volume, bytes)).map(|_| ()) })
     }
 
     fn delete(&self, volume: VolumeId) -> Answer<'_, Result<(), HostError>> {
@@ -200,7 +200,7 @@ impl Disks for World {
     }
 
     fn snapshot(&self, _: VolumeId, snapshot: SnapshotId) -> Answer<'_, Result<(), HostError>> {
-        Box::pin(async move { self.do_disk(|real| drop(real.snapshots.insert(snapshot))) })
+        Box::pin(async move { self.do_disk(|real| real.snapshots.insert(snapshot)).map(|_| ()) })
     }
 
     fn delete_snapshot(&self, snapshot: SnapshotId) -> Answer<'_, Result<(), HostError>> {
