@@ -96,7 +96,9 @@ fn links_between_documents_lead_somewhere() {
         let folder = root().join(path.parent().expect("a file is in a folder"));
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let target = target.split('#').next().unwrap_or_default();
-            let is_ours = !target.is_empty() && !target.contains("://");
+            // A path of Rust is followed by rustdoc, which fails where it leads nowhere.
+            let is_rust = target.contains("::") && !target.contains('/');
+            let is_ours = !target.is_empty() && !target.contains("://") && !is_rust;
             assert!(!is_ours || folder.join(target).exists(), "{} links to {target}", path.display());
         }
     }
