@@ -20,6 +20,7 @@ mod probe;
 mod progress;
 mod recipe;
 mod run;
+mod soak;
 mod test;
 mod tree;
 
@@ -57,6 +58,10 @@ enum Command {
     /// The part of it that runs on the KVM host
     #[command(hide = true)]
     BenchGuestStory(bench::GuestStoryArguments),
+    Soak(soak::Arguments),
+    /// The part of the soak test that runs in a network of its own
+    #[command(hide = true)]
+    SoakStory(soak::StoryArguments),
     Package(package::Arguments),
     Api(api::Arguments),
 }
@@ -75,6 +80,8 @@ fn main() -> anyhow::Result<std::process::ExitCode> {
         Command::BenchStory(arguments) => bench::tell(&arguments),
         Command::BenchApiStory(arguments) => bench::tell_api(&arguments),
         Command::BenchGuestStory(arguments) => bench::tell_guest(&arguments),
+        Command::Soak(arguments) => soak::run(&arguments),
+        Command::SoakStory(arguments) => soak::tell(&arguments),
         Command::Package(arguments) => package::run(&arguments),
         Command::Api(arguments) => api::run(&arguments),
     }

@@ -184,7 +184,13 @@ async fn measure(arguments: &StoryArguments) -> anyhow::Result<Table> {
     let commits = bare::commits_per_second(disk.path(), Duration::from_secs(arguments.seconds.min(5)))?;
     step.done();
 
-    let node = Node::new(&arguments.bothyd, &arguments.vmm, disk.path(), run.path(), SETTINGS)?;
+    let node = Node::new(
+        &arguments.bothyd,
+        &arguments.vmm,
+        disk.path(),
+        run.path(),
+        &format!("cgroup = 'none'\n{SETTINGS}"),
+    )?;
     let client = node.operator(None)?;
     let step = Step::new("bothyd, with an image");
     let mut daemon = node.start().await?;
