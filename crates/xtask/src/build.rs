@@ -36,6 +36,18 @@ pub fn program(package: &str, name: &str, profile: Profile) -> anyhow::Result<Pa
     Ok(tree::target().join(folder).join(name))
 }
 
+/// Builds the daemon and the command line for tests, quickly and with all checks, and says where they are.
+pub fn daemon() -> anyhow::Result<(PathBuf, PathBuf)> {
+    for (package, name) in [("bothyd", "bothyd"), ("cli", "bothy")] {
+        let step = Step::new(format!("building {name} for tests"));
+        let status = cargo().args(["build", "--quiet", "--package", package, "--bin", name]).status();
+        ensure!(status.context("running cargo")?.success(), "{name} does not build");
+        step.done();
+    }
+    let debug = tree::target().join("debug");
+    Ok((debug.join("bothyd"), debug.join("bothy")))
+}
+
 /// The programs as they would be installed.
 pub struct Programs {
     /// The command line.

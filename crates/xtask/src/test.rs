@@ -67,13 +67,17 @@ fn unit(filter: Option<&str>) -> anyhow::Result<()> {
         "e2fsprogs",
         "file",
         "genisoimage",
+        "iproute2",
+        "nftables",
         "openssh-client",
         "openssl",
         "qemu-utils",
         "util-linux",
         "xfsprogs",
     ])?;
-    cargo_test(&["--workspace", "--exclude", "micro", "--exclude", "node"], filter)
+    // The daemon's own test lets it die where no daemon that is installed can.
+    let features = ["--features", "bothyd/fail-points"];
+    cargo_test(&[&["--workspace", "--exclude", "micro", "--exclude", "node"][..], &features].concat(), filter)
 }
 
 fn cargo_test(what: &[&str], filter: Option<&str>) -> anyhow::Result<()> {
@@ -84,8 +88,9 @@ fn cargo_test(what: &[&str], filter: Option<&str>) -> anyhow::Result<()> {
 
 /// Builds everything here, where there is a network, and runs it on the host.
 fn node(filter: Option<&str>) -> anyhow::Result<()> {
-    packages::ensure(&["dosfstools", "iproute2", "iputils-ping", "mtools"])?;
+    packages::ensure(&["dosfstools", "iproute2", "iputils-ping", "mtools", "nftables"])?;
     let vmm = build::vmm()?;
+    let (bothyd, bothy) = build::daemon()?;
     // A host for each program with whole guests: if a nested one is lost, only one program's time is.
     let mut batches = vec![build::tests("micro")?];
     batches.extend(build::tests("node")?.into_iter().map(|program| vec![program]));
@@ -95,6 +100,8 @@ fn node(filter: Option<&str>) -> anyhow::Result<()> {
     let mut environment: Vec<OsString> = vec!["env".into(), "BOTHY_REQUIRE_KVM=1".into()];
     let places = [
         ("BOTHY_VMM", &vmm),
+        ("BOTHY_BOTHYD", &bothyd),
+        ("BOTHY_BOTHY", &bothy),
         ("BOTHY_TINY_KERNEL", &tiny.kernel),
         ("BOTHY_TINY_INITRD", &tiny.initrd),
         ("BOTHY_DEBIAN", &debian),
