@@ -11,6 +11,8 @@ use compute::store::Answer;
 use storage::store::{Content, Fault, ImportError, Store, StoreError, WhileInUse};
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 
+use crate::fail;
+
 /// Most disks that are worked on at a time: more would only wait for the same disk.
 const WORKERS: usize = 4;
 
@@ -98,22 +100,24 @@ impl Disks for HostDisks {
                 }
                 DiskContent::Swap => Content::Swap,
             };
-            store.create_volume(&volume.to_string(), bytes, &content).map_err(refused)
+            let id = volume.to_string();
+            fail::around("disk.creating", "disk.created", || store.create_volume(&id, bytes, &content))
+                .map_err(refused)
         }))
     }
 
     fn grow(&self, volume: VolumeId, bytes: u64) -> Answer<'_, Result<(), HostError>> {
         Box::pin(self.work(volume.to_string(), move |store| {
-            store.grow_volume(&volume.to_string(), bytes).map_err(refused)
+            let id = volume.to_string();
+            fail::around("disk.growing", "disk.grown", || store.grow_volume(&id, bytes)).map_err(refused)
         }))
     }
 
     fn delete(&self, volume: VolumeId) -> Answer<'_, Result<(), HostError>> {
-        Box::pin(
-            self.work(volume.to_string(), move |store| {
-                store.delete_volume(&volume.to_string()).map_err(refused)
-            }),
-        )
+        Box::pin(self.work(volume.to_string(), move |store| {
+            let id = volume.to_string();
+            fail::around("disk.deleting", "disk.deleted", || store.delete_volume(&id)).map_err(refused)
+        }))
     }
 
     fn snapshots_at_once(&self) -> bool {
@@ -124,13 +128,17 @@ impl Disks for HostDisks {
         Box::pin(self.work(snapshot.to_string(), move |store| {
             // The core has paused whoever writes, where that is needed.
             let quiet = WhileInUse::Quiet;
-            store.snapshot(&volume.to_string(), &snapshot.to_string(), quiet).map_err(refused)
+            let (volume, snapshot) = (volume.to_string(), snapshot.to_string());
+            fail::around("snapshot.taking", "snapshot.taken", || store.snapshot(&volume, &snapshot, quiet))
+                .map_err(refused)
         }))
     }
 
     fn delete_snapshot(&self, snapshot: SnapshotId) -> Answer<'_, Result<(), HostError>> {
         Box::pin(self.work(snapshot.to_string(), move |store| {
-            store.delete_snapshot(&snapshot.to_string()).map_err(refused)
+            let id = snapshot.to_string();
+            fail::around("snapshot.deleting", "snapshot.deleted", || store.delete_snapshot(&id))
+                .map_err(refused)
         }))
     }
 
@@ -142,8 +150,14 @@ impl Disks for HostDisks {
     ) -> Answer<'a, Result<ImportedDisk, HostError>> {
         let (file, expected) = (file.to_owned(), expected_sha256.map(str::to_owned));
         Box::pin(self.work(format!("import {}", file.display()), move |store| {
-            let mut told = |bytes, of| progress(Done { bytes, of });
-            let imported = store.import(&file, expected.as_deref(), &mut told).map_err(not_imported)?;
+            let mut told = |bytes, of| {
+                fail::point("image.converting");
+                progress(Done { bytes, of });
+            };
+            let imported = fail::around("image.importing", "image.imported", || {
+                store.import(&file, expected.as_deref(), &mut told)
+            });
+            let imported = imported.map_err(not_imported)?;
             Ok(ImportedDisk { sha256: imported.sha256, bytes: imported.bytes })
         }))
     }
@@ -155,30 +169,32 @@ impl Disks for HostDisks {
     ) -> Answer<'_, Result<ImportedDisk, HostError>> {
         Box::pin(self.work(snapshot.to_string(), move |store| {
             let mut told = |bytes, of| progress(Done { bytes, of });
-            let imported = store.image_of(&snapshot.to_string(), &mut told).map_err(refused)?;
+            let id = snapshot.to_string();
+            let imported = fail::around("image.copying", "image.copied", || store.image_of(&id, &mut told));
+            let imported = imported.map_err(refused)?;
             Ok(ImportedDisk { sha256: imported.sha256, bytes: imported.bytes })
         }))
     }
 
     fn delete_image<'a>(&'a self, sha256: &'a str) -> Answer<'a, Result<(), HostError>> {
         let sha256 = sha256.to_owned();
-        Box::pin(self.work(sha256.clone(), move |store| store.delete_image(&sha256).map_err(refused)))
+        Box::pin(self.work(sha256.clone(), move |store| {
+            fail::around("image.deleting", "image.deleted", || store.delete_image(&sha256)).map_err(refused)
+        }))
     }
 
     fn keep_file<'a>(&'a self, file: &'a Path) -> Answer<'a, Result<PathBuf, HostError>> {
         let file = file.to_owned();
-        Box::pin(
-            self.work(format!("keep {}", file.display()), move |store| {
-                store.keep_kernel(&file).map_err(refused)
-            }),
-        )
+        Box::pin(self.work(format!("keep {}", file.display()), move |store| {
+            fail::around("kernel.keeping", "kernel.kept", || store.keep_kernel(&file)).map_err(refused)
+        }))
     }
 
     fn delete_file<'a>(&'a self, kept: &'a Path) -> Answer<'a, Result<(), HostError>> {
         let kept = kept.to_owned();
-        Box::pin(
-            self.work(kept.display().to_string(), move |store| store.delete_kernel(&kept).map_err(refused)),
-        )
+        Box::pin(self.work(kept.display().to_string(), move |store| {
+            fail::around("kernel.deleting", "kernel.deleted", || store.delete_kernel(&kept)).map_err(refused)
+        }))
     }
 
     fn present(&self) -> Answer<'_, Result<PresentDisks, HostError>> {

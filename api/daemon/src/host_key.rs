@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use compute::secrets::{KEY_BYTES, SealingKey, SealingKeys};
 use zeroize::Zeroizing;
 
+use crate::fail;
+
 /// Longest file that is read: some hundred keys.
 const MAX_BYTES: u64 = 16 << 10;
 
@@ -94,8 +96,20 @@ fn key(line: &str) -> Option<SealingKey> {
 /// Makes the file with a new key, whole or not at all. If another daemon was faster, its file stays.
 fn create(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let prefix = format!(".{name}-");
+    // One daemon after the other, so that what is removed is nobody's any more: half a key of one that was killed.
+    let lock = File::open(folder)?;
+    lock.lock()?;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(&prefix) {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    fail::point("host_key.writing");
     // Made with mode 0600.
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut file = tempfile::Builder::new().prefix(&prefix).tempfile_in(folder)?;
     let key = SealingKey::generate();
     let mut line = Zeroizing::new(String::with_capacity(2 * KEY_BYTES + 1));
     for byte in key.expose() {
@@ -105,12 +119,14 @@ fn create(path: &Path) -> io::Result<()> {
     line.push('\n');
     file.write_all(line.as_bytes())?;
     file.as_file().sync_all()?;
+    fail::point("host_key.written");
     match file.persist_noclobber(path) {
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {}
         persisted => drop(persisted.map_err(|error| error.error)?),
     }
+    fail::point("host_key.named");
     // What is sealed with the key must not outlive it.
-    File::open(folder)?.sync_all()
+    lock.sync_all()
 }
 
 #[cfg(test)]
@@ -129,6 +145,8 @@ mod tests {
     fn a_key_is_made_once_and_found_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("host-key");
+        // Of a daemon that was killed when it had written one and not named it.
+        std::fs::write(folder.path().join(".host-key-a1b2c3"), "ab").unwrap();
         let sealed = open_or_create(&path).unwrap().seal(&secret(), "place");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(open_or_create(&path).unwrap().open(&sealed, "place"), Ok(secret()));

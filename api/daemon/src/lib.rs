@@ -7,6 +7,7 @@ pub mod capacity;
 pub mod config;
 pub mod disks;
 mod durable;
+pub mod fail;
 pub mod host_key;
 pub mod listen;
 pub mod machines;

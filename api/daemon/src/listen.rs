@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::Api;
+use crate::fail;
 
 /// Why requests cannot be taken.
 #[derive(Debug, thiserror::Error)]
@@ -96,7 +97,9 @@ fn unix(path: &Path, operators: Operators) -> io::Result<UnixListener> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
     }
+    fail::point("listen.socket_removed");
     let listener = UnixListener::bind(path)?;
+    fail::point("listen.bound");
     // Whoever may not even connect need not be refused.
     if let Some(gid) = operators.gid {
         chown(path, None, Some(gid))?;

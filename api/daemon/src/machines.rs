@@ -17,8 +17,8 @@ use vmm_api::{
     TapSource, VmConfig,
 };
 
-use crate::durable;
 use crate::vmms::{CgroupLimits, Vmms};
+use crate::{durable, fail};
 
 /// How long a guest may keep an address without asking again, in seconds.
 const LEASE_SECONDS: u32 = 3600;
@@ -64,7 +64,9 @@ impl HostMachines {
         let present = self.network.present().await.map_err(|error| failed(&error))?;
         for tap in present.into_iter().filter(|tap| !noted.contains(tap)) {
             log::warn!("removes the tap {tap}, which belongs to no instance");
+            fail::point("tap.detaching");
             self.network.detach(&tap).await.map_err(|error| failed(&error))?;
+            fail::point("tap.detached");
         }
         Ok(())
     }
@@ -95,11 +97,15 @@ impl HostMachines {
     async fn make_taps(&self, plan: &MachinePlan) -> Result<(), HostError> {
         let names: Vec<String> =
             plan.nics.iter().map(|nic| self.network.tap_name(nic.interface.number())).collect();
-        durable::write(&self.note(plan.instance), names.join("\n").as_bytes())
-            .map_err(|error| failed(&error))?;
+        let note = self.note(plan.instance);
+        let noted =
+            fail::around("tap.noting", "tap.noted", || durable::write(&note, names.join("\n").as_bytes()));
+        noted.map_err(|error| failed(&error))?;
         for (nic, tap) in plan.nics.iter().zip(names) {
             let attachment = Attachment { tap, owner: None, mac: nic.mac, address: nic.address };
+            fail::point("tap.attaching");
             self.network.attach(&attachment).await.map_err(|error| failed(&error))?;
+            fail::point("tap.attached");
         }
         Ok(())
     }
@@ -111,7 +117,9 @@ impl HostMachines {
         }
         let files: Vec<(&str, &[u8])> =
             plan.seed.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
-        durable::write(&self.seeds.join(plan.instance.to_string()), &storage::seed::disk(SEED_LABEL, &files))
+        let (path, disk) =
+            (self.seeds.join(plan.instance.to_string()), storage::seed::disk(SEED_LABEL, &files));
+        fail::around("seed.writing", "seed.written", || durable::write(&path, &disk))
     }
 
     fn config(&self, plan: &MachinePlan) -> VmConfig {
@@ -190,19 +198,19 @@ impl Machines for HostMachines {
     }
 
     fn press_power_button(&self, instance: InstanceId) -> Answer<'_, Result<(), Sight>> {
-        Box::pin(self.vmms.press_power_button(instance))
+        Box::pin(moments("button.pressing", "button.pressed", self.vmms.press_power_button(instance)))
     }
 
     fn reset(&self, instance: InstanceId) -> Answer<'_, Result<(), HostError>> {
-        Box::pin(self.vmms.reset(instance))
+        Box::pin(moments("reset.asking", "reset.done", self.vmms.reset(instance)))
     }
 
     fn pause(&self, instance: InstanceId) -> Answer<'_, Result<(), HostError>> {
-        Box::pin(self.vmms.pause(instance))
+        Box::pin(moments("pause.asking", "pause.done", self.vmms.pause(instance)))
     }
 
     fn resume(&self, instance: InstanceId) -> Answer<'_, Result<(), HostError>> {
-        Box::pin(self.vmms.resume(instance))
+        Box::pin(moments("resume.asking", "resume.done", self.vmms.resume(instance)))
     }
 
     fn kill(&self, instance: InstanceId) -> Answer<'_, Result<(), HostError>> {
@@ -213,21 +221,21 @@ impl Machines for HostMachines {
         Box::pin(async move {
             self.vmms.clean_up(instance).await?;
             for tap in self.taps_of(instance)? {
+                fail::point("tap.detaching");
                 self.network.detach(&tap).await.map_err(|error| failed(&error))?;
+                fail::point("tap.detached");
             }
             // The note of the taps last: by it all this is found.
-            for file in [self.seeds.join(instance.to_string()), self.note(instance)] {
-                match std::fs::remove_file(file) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(&error)),
-                    Ok(()) | Err(_) => {}
-                }
-            }
+            remove(&self.seeds.join(instance.to_string()))?;
+            fail::point("seed.removed");
+            remove(&self.note(instance))?;
+            fail::point("tap.unnoted");
             Ok(())
         })
     }
 
     fn forget(&self, instance: InstanceId) -> Answer<'_, Result<(), HostError>> {
-        Box::pin(self.vmms.forget(instance))
+        Box::pin(moments("console.forgetting", "console.forgotten", self.vmms.forget(instance)))
     }
 
     fn console(
@@ -266,6 +274,22 @@ impl Machines for HostMachines {
             all.dedup();
             Ok(all)
         })
+    }
+}
+
+/// Asks a VMM, with a moment before and one after.
+async fn moments<T>(before: &'static str, after: &'static str, asked: impl Future<Output = T>) -> T {
+    fail::point(before);
+    let answer = asked.await;
+    fail::point(after);
+    answer
+}
+
+/// Removes a file; none is success.
+fn remove(file: &Path) -> Result<(), HostError> {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&error)),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::disks::HostDisks;
 use crate::machines::HostMachines;
 use crate::records::SqliteStore;
 use crate::vmms::{CgroupChoice, Vmms, VmmsConfig, raise_descriptor_limit};
-use crate::{capacity, host_key, listen};
+use crate::{capacity, fail, host_key, listen};
 
 /// How often expired sessions are looked for.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -40,8 +40,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     if let Some(folder) = config.host_key.parent() {
         make_folder(folder)?;
     }
+    fail::point("node.folders_made");
     let records = SqliteStore::open(&config.state_folder.join(RECORDS)).context("the record store")?;
     let records = Arc::new(records);
+    fail::point("node.records_opened");
     let keys = host_key::open_or_create(&config.host_key).context("the host key")?;
     let limits = Limits {
         max_image_bytes: config.images.max_gib << 30,
@@ -50,13 +52,16 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     };
     let store = Store::open(&config.state_folder, limits).context("the store of images and volumes")?;
     let store = Arc::new(store);
+    fail::point("node.store_opened");
     let reflink = store.reflinks();
     let network = network(&config).await?;
+    fail::point("node.network_opened");
     let capacity = capacity::promised(&config.capacity, &store)?;
 
     // VMMs tell the core what they see, and the core asks them: one of the two has to be first.
     let core: Arc<OnceLock<Weak<Compute>>> = Arc::default();
     let vmms = vmms(&config, told(Arc::clone(&core))).await.context("the VMMs")?;
+    fail::point("node.vmms_opened");
     let volumes = config.state_folder.join("volumes");
     let machines =
         HostMachines::new(Arc::new(vmms), network, volumes, &config.run_folder).context("the run folder")?;
@@ -71,7 +76,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let compute = Compute::new(core_config(&config, capacity), outside);
     let _ = core.set(Arc::downgrade(&compute));
     compute.recover().await.context("taking over what was left")?;
+    fail::point("node.recovered");
     machines.remove_stray_taps().await.context("removing stray taps")?;
+    fail::point("node.strays_removed");
     log::info!("took over what was left; may promise {capacity:?}");
 
     let identity = Arc::new(Identity::new(records, keys));
@@ -88,7 +95,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let listeners = listen::open(&config.api).await.context("the API")?;
     let account = service.ensure_default_account().await;
     account.map_err(|error| anyhow::anyhow!("{error}")).context("the default account")?;
+    fail::point("node.account_made");
     ready(&listeners);
+    fail::point("node.ready");
     listeners.serve(service, ended()).await;
     log::info!("ends; guests go on");
     Ok(())
@@ -118,18 +127,24 @@ fn vmm_version(program: &Path) -> String {
 pub async fn clear(config: Config) -> anyhow::Result<()> {
     let vmms = Arc::new(vmms(&config, Arc::new(|_, _| {})).await.context("the VMMs")?);
     let machines = HostMachines::new(vmms, network(&config).await?, PathBuf::new(), &config.run_folder)?;
+    fail::point("clear.opened");
     for instance in machines.present().await? {
         machines.kill(instance).await?;
+        fail::point("clear.killed");
         machines.clean_up(instance).await?;
+        fail::point("clear.cleaned");
         log::info!("{instance} has no VM on this host any more");
     }
     drop(machines);
     // Also what belongs to no instance.
     network(&config).await?.close().await.context("the guests' network")?;
-    match std::fs::remove_dir_all(&config.run_folder) {
+    fail::point("clear.network_closed");
+    let removed = match std::fs::remove_dir_all(&config.run_folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).context("the run folder"),
         Ok(()) | Err(_) => Ok(()),
-    }
+    };
+    fail::point("clear.folder_removed");
+    removed
 }
 
 fn make_folder(path: &Path) -> anyhow::Result<()> {

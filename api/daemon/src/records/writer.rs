@@ -6,6 +6,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{read_error, schema};
+use crate::fail;
 
 /// Most transactions in one commit. Ten times as many would not be much faster, and the first would wait for the last.
 const BATCH: usize = 128;
@@ -84,7 +85,9 @@ impl Writer {
                 set(&disk, "compacted", oldest)?;
             }
         }
+        fail::point("records.committing");
         disk.commit()?;
+        fail::point("records.committed");
         if revision > before {
             self.latest.send_replace(Revision(revision));
         }

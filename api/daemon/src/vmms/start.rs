@@ -17,6 +17,8 @@ use super::launcher::GO;
 use super::process::Process;
 use super::record::Record;
 use super::watch::death;
+use crate::fail;
+
 use super::{Found, STDERR_FILE, Slot, Vmms, client_error, control_path, host_error, sight_of_exit};
 
 /// How long a process may take to be gone after its connection broke.
@@ -62,6 +64,7 @@ impl Vmms {
             return Err(self.give_up(&slot, instance, error).await);
         }
         self.note_booted(instance, &mut record);
+        fail::point("vmm.noted_booted");
         self.watch(&mut slot, instance, process, record);
         Ok(())
     }
@@ -113,11 +116,14 @@ impl Vmms {
         let folder = self.folder(instance);
         let failed = |error: io::Error| host_error("start a VMM", &error);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
+        fail::point("vmm.folder_made");
         self.consoles.begin(instance).map_err(|error| host_error("keep the console's output", &error))?;
+        fail::point("console.begun");
         let place = self
             .cgroups
             .make(instance, limits)
             .map_err(|error| host_error("make the VMM's cgroup", &error))?;
+        fail::point("cgroup.made");
 
         let stderr =
             File::options().append(true).create(true).open(folder.join(STDERR_FILE)).map_err(failed)?;
@@ -131,6 +137,7 @@ impl Vmms {
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(stderr);
         command.current_dir("/").env_clear().env("PATH", PATH);
         let mut child = command.spawn().map_err(failed)?;
+        fail::point("launcher.started");
         let word = child.stdin.take();
         // From here on nobody else waits for it.
         let process = Arc::new(Process::of_child(child.id()).map_err(failed)?);
@@ -143,7 +150,10 @@ impl Vmms {
             end: None,
         };
         record.write(&folder).map_err(|error| host_error("put the VMM on record", &error))?;
-        match word.map(say_go) {
+        fail::point("vmm.recorded");
+        let said = word.map(say_go);
+        fail::point("vmm.released");
+        match said {
             Some(Ok(())) => Ok((record, process)),
             // It has ended, and said why.
             _ => Err(self.last_words(instance, &process, &record, "start a VMM").await),
@@ -163,12 +173,16 @@ impl Vmms {
         let mut doing = "start a VMM";
         let result = async {
             let client = Client::connect_when_ready(path, limit).await?;
+            fail::point("vmm.connected");
             doing = "configure the VM";
             let configured = timeout(limit, client.configure(config)).await;
             configured
                 .unwrap_or(Err(ClientError::Timeout("the VMM's answer to its configuration", limit)))?;
+            fail::point("vmm.configured");
             doing = "boot the VM";
-            client.boot().await.map(drop)
+            client.boot().await?;
+            fail::point("vmm.booted");
+            Ok(())
         };
         let result = tokio::select! {
             biased;

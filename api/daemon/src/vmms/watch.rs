@@ -14,6 +14,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use vmm_api::{Client, EventKind, EventPage, Exit, ExitReason, VmState};
 
+use crate::fail;
+
 use super::STDERR_FILE;
 use super::cgroup::{OomWatch, Place};
 use super::process::Process;
@@ -156,10 +158,13 @@ impl Watcher {
             match &event.kind {
                 EventKind::GuestReset => *guest_resets = true,
                 EventKind::Booted if std::mem::take(guest_resets) => {
+                    fail::point("reboot.telling");
                     self.tell(Sight { report: Report::GuestRebooted, reason: String::new() });
+                    fail::point("reboot.told");
                     // After it was told: what is told twice to two daemons does less harm than what is told to none.
                     self.record.seen = event.seq;
                     self.write_record();
+                    fail::point("reboot.recorded");
                 }
                 EventKind::Exited { exit } => return Some(exit.clone()),
                 EventKind::DiskError { disk, message, .. } => {
@@ -195,8 +200,11 @@ impl Watcher {
     fn ended(&mut self, sight: Sight) {
         if self.end.claim(&sight) {
             self.record.end = Some((sight.report, sight.reason.clone()));
+            fail::point("end.telling");
             self.tell(sight);
+            fail::point("end.told");
             self.write_record();
+            fail::point("end.recorded");
         }
     }
 

@@ -8,6 +8,8 @@
     reason = "all of it is a test, which clippy cannot see without the usual harness"
 )]
 
+#[path = "../host/mod.rs"]
+mod host;
 mod killed;
 mod lives;
 mod many;

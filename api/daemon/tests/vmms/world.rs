@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bothyd::vmms::{CgroupChoice, CgroupLimits, Vmms, VmmsConfig};
@@ -14,6 +14,9 @@ use compute::id::{Id, Instance};
 use compute::lifecycle::Report;
 use compute::outside::{HostError, Sight};
 use vmm_api::{Client, VmConfig};
+
+use crate::host;
+pub use crate::host::{cgroup, fake_vmm};
 
 /// Longest that a test waits for a state.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -80,24 +83,8 @@ impl World {
 
     /// Processes of VMMs and launchers, by instance.
     pub fn processes(&self) -> BTreeMap<Id<Instance>, Vec<u32>> {
-        let mut found = BTreeMap::<_, Vec<u32>>::new();
-        for entry in fs::read_dir("/proc").unwrap() {
-            let Some(pid) = entry.unwrap().file_name().to_str().and_then(|name| name.parse().ok()) else {
-                continue;
-            };
-            let Ok(line) = fs::read(format!("/proc/{pid}/cmdline")) else { continue };
-            let line = String::from_utf8_lossy(&line).into_owned();
-            let words: Vec<&str> = line.split('\0').collect();
-            let run = self.folder.path().join("run");
-            let id = words.windows(4).find_map(|words| match words {
-                ["--id", id, "--control", path] if Path::new(path).starts_with(&run) => id.parse().ok(),
-                _ => None,
-            });
-            if let Some(id) = id {
-                found.entry(id).or_default().push(pid);
-            }
-        }
-        found
+        let found = host::processes(&self.folder.path().join("run"), true);
+        found.into_iter().filter_map(|(id, pids)| Some((id.parse().ok()?, pids))).collect()
     }
 
     pub fn pid(&self, id: Id<Instance>) -> u32 {
@@ -175,36 +162,6 @@ pub fn config(folder: &Path, cgroup: CgroupChoice) -> VmmsConfig {
 pub fn vm(words: &str) -> VmConfig {
     let boot = serde_json::json!({"kernel": {"kernel": "/no/kernel", "cmdline": words}});
     serde_json::from_value(serde_json::json!({"vcpus": 1, "memory": {"size_mib": 64}, "boot": boot})).unwrap()
-}
-
-/// The fake VMM, which lies beside this test; made if it is not there.
-pub fn fake_vmm() -> &'static Path {
-    static FAKE: OnceLock<PathBuf> = OnceLock::new();
-    FAKE.get_or_init(|| {
-        let own = std::env::current_exe().unwrap();
-        let path = own.ancestors().nth(2).unwrap().join("fake-vmm");
-        if !path.exists() {
-            let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
-            let status = Command::new(cargo).args(["build", "--quiet", "-p", "fake-vmm"]).status().unwrap();
-            assert!(status.success() && path.exists(), "cargo build -p fake-vmm made no {}", path.display());
-        }
-        path
-    })
-}
-
-/// A folder for cgroups of this test, or why there is none.
-pub fn cgroup() -> Result<CgroupChoice, String> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    let mount = mounts.lines().find_map(|line| {
-        let (mount, kind) = line.split_once(" - ")?;
-        kind.starts_with("cgroup2 ").then(|| mount.split(' ').nth(4)).flatten()
-    });
-    let mount = mount.ok_or("no cgroup v2 tree is mounted")?;
-    static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-    let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    let parent = Path::new(mount).join(format!("bothy-test-{}-{count}", std::process::id()));
-    fs::create_dir(&parent).map_err(|error| format!("cannot make {}: {error}", parent.display()))?;
-    Ok(CgroupChoice::Cgroup2(parent))
 }
 
 /// Waits for something to be there; a test that waits in vain says for what.

@@ -289,6 +289,8 @@ async fn networks() {
     client.json("PUT", &format!("{kept}/tags"), &json!({ "tags": { "k": "v" } })).await.status(200);
     assert_eq!(client.all(&format!("/v1/subnets?vpc={}&name=s&tag=k", vpc.id)).await.len(), 1);
     client.delete(&path).await.refused(ErrorCode::InUse);
+    let body = json!({ "image": image, "instance_type": "tiny", "subnet": subnet.id });
+    client.post("/v1/instances", &body).await.refused(ErrorCode::InvalidParameter);
 
     let rule = json!({ "direction": "ingress", "protocol": "tcp", "ports": { "from": 22, "to": 22 },
         "peer": { "cidr": "0.0.0.0/0" }, "description": "ssh" });
@@ -327,6 +329,13 @@ async fn networks() {
     assert_eq!(client.all(&format!("/v1/network-interfaces?vpc={}&name=eth&tag=k", vpc.id)).await.len(), 1);
     client.delete(&groups).await.refused(ErrorCode::InUse);
 
+    let (far, attach_far) = (nics.clone(), format!("{nics}/attach"));
+    let subnets = client.all("/v1/subnets").await;
+    let default =
+        subnets.iter().find(|subnet| subnet["is_default"] == true).expect("there is a default subnet");
+    let body = json!({ "subnet": default["id"] });
+    let nic: api::NetworkInterface = client.post("/v1/network-interfaces", &body).await.read();
+    let nics = format!("/v1/network-interfaces/{}", nic.id);
     let instance = launch(&client, &image, json!({ "rules": { "on_failure": "report" } })).await;
     client
         .post(&format!("{nics}/attach"), &json!({ "instance": instance }))
@@ -334,6 +343,7 @@ async fn networks() {
         .refused(ErrorCode::WrongState);
     client.post(&format!("/v1/instances/{instance}/stop"), &json!({ "force": true })).await.status(202);
     client.until(&format!("/v1/instances/{instance}"), "/state", "stopped").await;
+    client.post(&attach_far, &json!({ "instance": instance })).await.refused(ErrorCode::InvalidParameter);
     let attached = client.post(&format!("{nics}/attach"), &json!({ "instance": instance })).await.status(200);
     assert_eq!((str(&attached, "/instance"), attached["index"].as_u64()), (instance.as_str(), Some(1)));
     client.post(&format!("{nics}/attach"), &json!({ "instance": instance })).await.refused(ErrorCode::InUse);
@@ -370,6 +380,7 @@ async fn networks() {
     let left: api::NetworkInterface = client.get(&nics).await.read();
     assert_eq!((left.instance, left.index), (None, None));
     client.delete(&nics).await.status(204);
+    client.delete(&far).await.status(204);
     client.delete(&groups).await.status(204);
     client.delete(&kept).await.status(204);
     client.delete(&path).await.status(204);

@@ -100,6 +100,14 @@ impl Machines for World {
         Box::pin(async move { self.runs(instance) })
     }
 
+    fn pause(&self, instance: InstanceId) -> Answer<'_, Result<(), HostError>> {
+        Box::pin(async move { self.runs(instance) })
+    }
+
+    fn resume(&self, instance: InstanceId) -> Answer<'_, Result<(), HostError>> {
+        Box::pin(async move { self.runs(instance) })
+    }
+
     fn kill(&self, instance: InstanceId) -> Answer<'_, Result<(), HostError>> {
         Box::pin(async move {
             self.real().vms.remove(&instance);
@@ -197,6 +205,10 @@ impl Disks for World {
             self.real().volumes.remove(&volume);
             Ok(())
         })
+    }
+
+    fn snapshots_at_once(&self) -> bool {
+        true
     }
 
     fn snapshot(&self, _: VolumeId, snapshot: SnapshotId) -> Answer<'_, Result<(), HostError>> {

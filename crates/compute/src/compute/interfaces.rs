@@ -4,6 +4,7 @@
 use std::net::Ipv4Addr;
 
 use super::launch::check_words;
+use super::networks::check_served;
 use super::records::{TRIES, WordsChange};
 use super::volumes::without_vm;
 use super::{Compute, ComputeError};
@@ -147,6 +148,7 @@ impl Compute {
             }
             let mut owner = self.get_owned::<Instance>(account, &instance.to_string()).await?;
             without_vm(&owner.value)?;
+            check_served("network_interface", kept.value.network)?;
             if owner.value.interfaces.len() >= MAX_INTERFACES {
                 let what = "network interfaces of an instance";
                 return Err(ComputeError::Limit { what, most: MAX_INTERFACES as u64 });

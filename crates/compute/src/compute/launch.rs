@@ -10,6 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 
 use super::ledger::{AddressHold, Hold};
+use super::networks::check_served;
 use super::{Compute, ComputeError, Token};
 use crate::capacity::{Amounts, Ask};
 use crate::charge::Terms;
@@ -278,6 +279,7 @@ impl Compute {
             None => self.default_subnet(account).await?,
             Some(id) => self.get_owned::<Subnet>(account, &id.to_string()).await?.value,
         };
+        check_served("subnet", subnet.network)?;
         self.check_zone(request, &subnet)?;
         let groups = self.groups(account, &subnet, &request.security_groups).await?;
         let disks = self.disk_plans(account, request, &image, key.as_ref()).await?;
@@ -592,7 +594,7 @@ impl Compute {
             transaction.conditions.push(condition);
             transaction.writes.push(write);
         }
-        if transaction.writes.len() > MAX_OPERATIONS {
+        if transaction.writes.len().max(transaction.conditions.len()) > MAX_OPERATIONS {
             let why = "asks for more instances and disks than fit into one launch: ask for fewer";
             return Err(ComputeError::invalid("count", why));
         }

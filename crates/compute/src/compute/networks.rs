@@ -645,6 +645,18 @@ fn in_use(what: &'static str, id: &dyn std::fmt::Display, by: &dyn std::fmt::Dis
     ComputeError::InUse { what, id: id.to_string(), by: by.to_string() }
 }
 
+/// Refuses what would need a network that this host does not make: addresses of a VPC's own may be another VPC's too, or the
+/// host's.
+pub(super) fn check_served(parameter: &'static str, network: NetworkOf) -> Result<(), ComputeError> {
+    match network {
+        NetworkOf::Host => Ok(()),
+        NetworkOf::Vpc(vpc) => {
+            let why = format!("is of {vpc}, for which this host has no network: use the default subnet");
+            Err(ComputeError::invalid(parameter, why))
+        }
+    }
+}
+
 fn check_cidr(cidr: Ipv4Net) -> Result<(), ComputeError> {
     let refuse = |why: String| Err(ComputeError::invalid("cidr", why));
     if cidr.addr() != cidr.network() {

@@ -20,10 +20,12 @@ pub use typed::{Kept, TypedError, UpdateError, get, get_all, list, page, put, up
 
 /// Most bytes of a value. etcd takes 1.5 MiB for a whole request by default.
 pub const MAX_VALUE_BYTES: usize = 1 << 20;
-/// Most bytes of keys and values in one transaction.
-pub const MAX_TRANSACTION_BYTES: usize = 1 << 20;
-/// Most conditions and most writes of one transaction; etcd's default.
-pub const MAX_OPERATIONS: usize = 128;
+/// Most bytes of keys and values in one transaction: a hundred instances with user data. An etcd is started with
+/// `--max-request-bytes` to match.
+pub const MAX_TRANSACTION_BYTES: usize = 8 << 20;
+/// Most conditions and most writes of one transaction: a hundred instances with a few disks each. An etcd is started with
+/// `--max-txn-ops` to match.
+pub const MAX_OPERATIONS: usize = 1024;
 /// Most records in one page of a range.
 pub const MAX_PAGE: usize = 1000;
 
@@ -131,7 +133,7 @@ impl Transaction {
             return refuse("it writes nothing");
         }
         if self.writes.len() > MAX_OPERATIONS || self.conditions.len() > MAX_OPERATIONS {
-            return refuse("it has more than 128 writes or conditions");
+            return refuse("it has more than 1024 writes or conditions");
         }
         let size = |write: &Write| match write {
             Write::Put(key, value) => key.as_str().len() + value.len(),

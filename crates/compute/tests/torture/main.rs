@@ -2,6 +2,8 @@
 //! nothing is left half done, nothing runs twice, nothing leaks. All in memory: tens of thousands of kills in seconds. The
 //! same is done to real processes, at random, by the tests of the daemon.
 
+#![allow(clippy::unwrap_used)] // A test's helpers may fail like the test itself.
+
 mod scenarios;
 mod world;
 

@@ -218,9 +218,12 @@ async fn turn(compute: &Arc<Compute>) {
     });
 }
 
+/// Turns a clock by a duration.
+type Turn = Box<dyn Fn(Duration)>;
+
 thread_local! {
     /// Turns the clock of the host that this thread plays.
-    pub static TURN: std::cell::RefCell<Option<Box<dyn Fn(Duration)>>> = const { std::cell::RefCell::new(None) };
+    pub static TURN: std::cell::RefCell<Option<Turn>> = const { std::cell::RefCell::new(None) };
 }
 
 async fn act(compute: &Arc<Compute>, log: &Log, id: InstanceId, action: Action, leads_to: State) {
@@ -432,11 +435,11 @@ pub async fn three_years(compute: Arc<Compute>, _: Arc<World>, log: Log) {
     let mut last = [Some(State::Running); 4];
     for hour in 0..3 * 365 * 24_u32 {
         pass(&compute, HOUR).await;
-        for index in 0..4 {
+        for (index, last) in last.iter_mut().enumerate() {
             let now = state(index).await;
-            if now != last[index] {
+            if now != *last {
                 history.push(((hour + 1) / 24, index, now));
-                last[index] = now;
+                *last = now;
             }
         }
         if last[2] == Some(State::Locked) && (hour + 1) / 24 == 35 {

@@ -1,6 +1,5 @@
 //! `cargo xtask image`: the guests that demo, tests and benchmarks run. Made once, by the recipes in `images/`.
 
-mod cidata;
 mod debian;
 mod tiny;
 
@@ -8,7 +7,6 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
-pub use cidata::cidata;
 pub use debian::debian;
 pub use tiny::tiny;
 
