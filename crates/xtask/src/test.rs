@@ -1,5 +1,7 @@
 //! `cargo xtask test`: all tests, tier by tier, the cheap ones first.
 
+mod contract;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -11,11 +13,12 @@ use crate::{check, fuzz, host_vm, image, packages};
 
 /// Runs all tests, or those of the tiers given.
 ///
-///   check   formatting, lints, licences, documentation, rules of the repository
-///   unit    unit and property tests, replay of what fuzzing found
-///   micro   guests of a few instructions on this machine's /dev/kvm, of whatever kind; skipped without one
-///   fuzz    a few seconds of each fuzz target, where there is a nightly toolchain
-///   node    real guests on a host whose KVM runs Linux: this one, else a nested host
+///   check     formatting, lints, licences, documentation, rules of the repository
+///   unit      unit and property tests, replay of what fuzzing found
+///   contract  the daemon against the contract of its native API, by schemathesis
+///   micro     guests of a few instructions on this machine's /dev/kvm, of whatever kind; skipped without one
+///   fuzz      a few seconds of each fuzz target, where there is a nightly toolchain
+///   node      real guests on a host whose KVM runs Linux: this one, else a nested host
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Arguments {
@@ -30,6 +33,7 @@ pub struct Arguments {
 enum Tier {
     Check,
     Unit,
+    Contract,
     Micro,
     Fuzz,
     Node,
@@ -51,6 +55,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         match tier {
             Tier::Check => check::all()?,
             Tier::Unit => unit(filter)?,
+            Tier::Contract => contract::run()?,
             Tier::Micro => cargo_test(&["--package", "micro"], filter)?,
             Tier::Fuzz => fuzz::all(FUZZ_SECONDS)?,
             Tier::Node => node(filter)?,

@@ -71,6 +71,7 @@ pub async fn a_life() {
     vmms.clean_up(id).await.unwrap();
     assert!(!world.run_folder(id).exists());
     assert!(matches!(vmms.usage(id).await, Err(HostError::Refused(_))));
+    assert!(matches!(vmms.metrics(id).await, Err(HostError::Refused(_))));
     assert!(matches!(vmms.attach_console(id, None).await, Err(HostError::Refused(_))));
     // Its console outlives it.
     let output = vmms.console(id, None, 6).await.unwrap();
