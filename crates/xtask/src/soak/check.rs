@@ -10,9 +10,6 @@ use native_api::{
 
 use super::client::User;
 
-/// Longest time for everything to settle: a guest that does not go by itself, a VMM that does not answer, and a boot after
-/// each of some failures.
-const PATIENCE: Duration = Duration::from_secs(120);
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -45,7 +42,8 @@ impl User {
     /// # Errors
     /// Something is lost or too many; or it does not settle: then each thing is named.
     pub async fn check(&mut self) -> anyhow::Result<View> {
-        let deadline = Instant::now() + PATIENCE;
+        let patience = self.world.patience;
+        let deadline = Instant::now() + patience;
         loop {
             let view = self.view().await?;
             let mut unsettled = Unsettled::default();
@@ -58,7 +56,7 @@ impl User {
             }
             if Instant::now() > deadline {
                 bail!(
-                    "account {} does not settle within {PATIENCE:?}:\n{}",
+                    "account {} does not settle within {patience:?}:\n{}",
                     self.account,
                     unsettled.0.join("\n")
                 );
@@ -270,7 +268,7 @@ impl User {
         for id in self.model.volumes.keys().cloned().collect::<Vec<_>>() {
             self.delete_this_volume(&id).await?;
         }
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.world.patience;
         // An image may still be made of a snapshot.
         while !(self.model.snapshots.is_empty() && self.model.images.is_empty()) {
             for id in self.model.images.keys().cloned().collect::<Vec<_>>() {

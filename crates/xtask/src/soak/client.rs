@@ -41,6 +41,9 @@ pub struct World {
     pub disturbed: RefCell<BTreeSet<String>>,
     /// All instances that there ever were: of those that ended, the console is kept for a while.
     pub launched: RefCell<BTreeSet<String>>,
+    /// Longest time for everything to settle: a guest that does not go by itself, a VMM that does not answer, a boot after
+    /// each of some failures, a disk that is hashed.
+    pub patience: Duration,
     /// How many of each thing a client has at most.
     pub most: usize,
 }

@@ -42,7 +42,7 @@ use images::{Kind, Sources};
 /// power button or leave processes behind; with --guests they are real, on a host whose KVM runs Linux, with tiny guests.
 /// Meanwhile VMMs are killed, and the daemon is, also while it takes over what the one before left.
 ///
-/// What must hold after each round, within two minutes:
+/// What must hold after each round, within two minutes or, with guests, ten:
 ///
 ///   everything that was acknowledged is there, as it was acknowledged, and nothing else
 ///   every instance is in a state that stays, and in the one that was asked for unless its VMM died
@@ -88,6 +88,10 @@ pub struct StoryArguments {
 
 /// Longest time for clients to come to a rest.
 const PATIENCE: Duration = Duration::from_secs(240);
+/// Longest time for everything to settle.
+const SETTLED: Duration = Duration::from_secs(120);
+/// With real guests, on a host whose processor may be emulated.
+const GUEST_SETTLED: Duration = Duration::from_secs(600);
 /// Longest time for what is on the host to be what it should be.
 const HOST_PATIENCE: Duration = Duration::from_secs(60);
 /// How often that is looked at.
@@ -199,6 +203,7 @@ impl Soak {
         let sources = Sources::new(disk, guest)?;
         let bases = sources.import_all(&operator, kinds).await?;
         let world = Rc::new(World {
+            patience: if sources.initrd.is_some() { GUEST_SETTLED } else { SETTLED },
             most: if sources.initrd.is_some() { 2 } else { 8 },
             node: self.node.take().context("a run has its node")?,
             sources,
