@@ -172,7 +172,10 @@ impl HostMachines {
                 domain: nic.host_name.split_once('.').map(|(_, domain)| domain.to_owned()),
                 mtu: Some(nic.mtu),
                 lease_seconds: LEASE_SECONDS,
+                routes: Vec::new(),
             }),
+            metadata: None,
+            guard: None,
         }
     }
 }
