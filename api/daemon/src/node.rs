@@ -126,7 +126,8 @@ fn vmm_version(program: &Path) -> String {
 /// A daemon is at work, or the host does not do its part.
 pub async fn clear(config: Config) -> anyhow::Result<()> {
     let vmms = Arc::new(vmms(&config, Arc::new(|_, _| {})).await.context("the VMMs")?);
-    let machines = HostMachines::new(vmms, network(&config).await?, PathBuf::new(), &config.run_folder)?;
+    let machines =
+        HostMachines::new(Arc::clone(&vmms), network(&config).await?, PathBuf::new(), &config.run_folder)?;
     fail::point("clear.opened");
     for instance in machines.present().await? {
         machines.kill(instance).await?;
@@ -135,7 +136,9 @@ pub async fn clear(config: Config) -> anyhow::Result<()> {
         fail::point("clear.cleaned");
         log::info!("{instance} has no VM on this host any more");
     }
-    drop(machines);
+    vmms.close()?;
+    fail::point("clear.cgroup_removed");
+    drop((machines, vmms));
     // Also what belongs to no instance.
     network(&config).await?.close().await.context("the guests' network")?;
     fail::point("clear.network_closed");

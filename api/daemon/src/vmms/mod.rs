@@ -483,6 +483,15 @@ impl Vmms {
         self.ask("read the VMM's counters", self.client(instance).metrics()).await
     }
 
+    /// Removes what is for all VMMs, when none is left. They cannot be started any more until it is opened again.
+    ///
+    /// # Errors
+    ///
+    /// The host does not let it go.
+    pub fn close(&self) -> Result<(), HostError> {
+        self.cgroups.close().map_err(|error| host_error("remove the cgroup of all VMMs", &error))
+    }
+
     /// All instances of which anything is on the host: a process, a cgroup, a run folder, a console's log.
     ///
     /// # Errors
