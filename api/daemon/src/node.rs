@@ -127,7 +127,7 @@ fn vmm_version(program: &Path) -> String {
 pub async fn clear(config: Config) -> anyhow::Result<()> {
     let vmms = Arc::new(vmms(&config, Arc::new(|_, _| {})).await.context("the VMMs")?);
     let machines =
-        HostMachines::new(Arc::clone(&vmms), network(&config).await?, PathBuf::new(), &config.run_folder)?;
+        HostMachines::new(vmms.clone(), network(&config).await?, PathBuf::new(), &config.run_folder)?;
     fail::point("clear.opened");
     for instance in machines.present().await? {
         machines.kill(instance).await?;
@@ -136,9 +136,9 @@ pub async fn clear(config: Config) -> anyhow::Result<()> {
         fail::point("clear.cleaned");
         log::info!("{instance} has no VM on this host any more");
     }
-    vmms.close()?;
+    drop(machines);
+    vmms.clear().context("the cgroup of all VMMs")?;
     fail::point("clear.cgroup_removed");
-    drop((machines, vmms));
     // Also what belongs to no instance.
     network(&config).await?.close().await.context("the guests' network")?;
     fail::point("clear.network_closed");

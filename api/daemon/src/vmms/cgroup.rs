@@ -90,14 +90,8 @@ pub(super) struct Place {
 /// Where cgroups are made.
 #[derive(Debug)]
 pub(super) enum Cgroups {
-    Systemd {
-        slice: PathBuf,
-    },
-    /// In a folder, which is ours unless the operator chose it.
-    Folder {
-        parent: PathBuf,
-        is_ours: bool,
-    },
+    Systemd { slice: PathBuf },
+    Folder { parent: PathBuf, is_ours: bool },
     None,
 }
 
@@ -162,14 +156,14 @@ impl Cgroups {
         }
     }
 
-    /// Removes the folder that cgroups were made in, if it is ours and empty. Systemd does so by itself.
+    /// Removes the folder of them all if nobody chose it, unless something is in it. Systemd's slice goes by itself.
     pub fn close(&self) -> io::Result<()> {
-        let Self::Folder { parent, is_ours: true } = self else { return Ok(()) };
-        match fs::remove_dir(parent) {
-            // Something else is in it, which is not ours to end.
-            Err(error) if Errno::from_io_error(&error) == Some(Errno::BUSY) => Ok(()),
-            Err(error) if !is_gone(&error) => Err(error),
-            Ok(()) | Err(_) => Ok(()),
+        match self {
+            Self::Folder { parent, is_ours: true } => match fs::remove_dir(parent) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            },
+            Self::Folder { is_ours: false, .. } | Self::Systemd { .. } | Self::None => Ok(()),
         }
     }
 

@@ -91,6 +91,8 @@ pub struct VmmsConfig {
     pub start_limit: Duration,
     /// How long a VMM may take to answer what needs no work of it.
     pub answer_limit: Duration,
+    /// How long it may take for what needs work of it: to stand still, to build its VM anew.
+    pub work_limit: Duration,
     /// How long processes may take to end once they are killed.
     pub kill_limit: Duration,
 }
@@ -109,6 +111,7 @@ impl VmmsConfig {
             cgroup: CgroupChoice::Auto,
             start_limit: Duration::from_secs(30),
             answer_limit: Duration::from_secs(2),
+            work_limit: Duration::from_secs(30),
             kill_limit: Duration::from_secs(30),
         }
     }
@@ -349,20 +352,6 @@ impl Vmms {
         Err(sight)
     }
 
-    /// Resets the VM, and answers when it runs again.
-    ///
-    /// # Errors
-    ///
-    /// There is no VM that runs, or it could not be built again: then it has ended, which is also told.
-    pub async fn reset(&self, instance: Id<Instance>) -> Result<(), HostError> {
-        let info =
-            self.client(instance).reset().await.map_err(|error| client_error("reset the VM", &error))?;
-        match info.exit {
-            Some(exit) => Err(HostError::Failed(format!("the VM could not be reset: {}", exit.message))),
-            None => Ok(()),
-        }
-    }
-
     /// Ends the VMM, and answers when its process and all its children are gone, or none was there. Finds it also when it is
     /// not on record.
     ///
@@ -483,15 +472,6 @@ impl Vmms {
         self.ask("read the VMM's counters", self.client(instance).metrics()).await
     }
 
-    /// Removes what is for all VMMs, when none is left. They cannot be started any more until it is opened again.
-    ///
-    /// # Errors
-    ///
-    /// The host does not let it go.
-    pub fn close(&self) -> Result<(), HostError> {
-        self.cgroups.close().map_err(|error| host_error("remove the cgroup of all VMMs", &error))
-    }
-
     /// All instances of which anything is on the host: a process, a cgroup, a run folder, a console's log.
     ///
     /// # Errors
@@ -516,6 +496,10 @@ impl Vmms {
         answer: impl Future<Output = Result<T, ClientError>>,
     ) -> Result<T, HostError> {
         match timeout(self.config.answer_limit, answer).await {
+            // Nobody is at fault: an instance that is stopped has no VMM.
+            Ok(Err(ClientError::Connect { .. })) => {
+                Err(HostError::Refused(format!("cannot {doing}: there is no VMM")))
+            }
             Ok(answer) => answer.map_err(|error| client_error(doing, &error)),
             Err(_) => Err(HostError::Failed(format!("cannot {doing}: the VMM does not answer"))),
         }
