@@ -138,6 +138,7 @@ pub async fn clear(config: Config) -> anyhow::Result<()> {
     }
     drop(machines);
     vmms.clear().context("the cgroup of all VMMs")?;
+    fail::point("clear.cgroup_removed");
     // Also what belongs to no instance.
     network(&config).await?.close().await.context("the guests' network")?;
     fail::point("clear.network_closed");
