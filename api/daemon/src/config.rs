@@ -192,7 +192,7 @@ impl Default for Api {
 
 impl Default for Network {
     fn default() -> Self {
-        let hostnet::Config { cidr, prefix, table } = hostnet::Config::default();
+        let hostnet::Config { cidr, prefix, table, .. } = hostnet::Config::default();
         Self { cidr, prefix, table, dns: Vec::new(), mtu: 1500, public_addresses: Vec::new() }
     }
 }

@@ -103,7 +103,8 @@ impl HostMachines {
             fail::around("tap.noting", "tap.noted", || durable::write(&note, names.join("\n").as_bytes()));
         noted.map_err(|error| failed(&error))?;
         for (nic, tap) in plan.nics.iter().zip(names) {
-            let attachment = Attachment { tap, owner: None, mac: nic.mac, address: nic.address };
+            let attachment =
+                Attachment { tap, owner: None, mac: nic.mac, address: nic.address, router: nic.router };
             fail::point("tap.attaching");
             self.network.attach(&attachment).await.map_err(|error| failed(&error))?;
             fail::point("tap.attached");

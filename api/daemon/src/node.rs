@@ -108,6 +108,8 @@ async fn network(config: &Config) -> anyhow::Result<Network> {
         cidr: config.network.cidr,
         prefix: config.network.prefix.clone(),
         table: config.network.table.clone(),
+        pool: config.network.public_addresses.clone(),
+        ..hostnet::Config::default()
     };
     Network::open(network).await.context("the guests' network")
 }

@@ -1,27 +1,44 @@
-//! Host networking of the guests: one network behind NAT, in which each guest has a routed tap of its own.
+//! Host networking of the guests: networks behind NAT, in which each guest has a routed tap of its own; security groups,
+//! public addresses and bandwidths in them.
 //!
-//! There is no bridge. Each tap has the same router address, answers ARP for all other guests (proxy ARP), and has a route
-//! to its one guest; so guests reach each other, and the world, through the host's routing and one set of rules in one
-//! table of nftables. What a guest sends is dropped unless it has the MAC and IP address of its tap.
+//! There is no bridge. Each tap has the router's address, answers ARP for all other guests (proxy ARP), and has a route to
+//! its one guest; so guests reach each other, and the world, through the host's routing and one set of rules in one table of
+//! nftables. What a guest sends is dropped unless it has the MAC and IP address of its tap.
 //!
-//! Called by the daemon, with the rights to do this (root, or CAP_NET_ADMIN and the right to write below /proc/sys/net).
-//! All of it is in the network namespace of the thread that calls `Network::open`, and has to be called there. Answers no
-//! DHCP and gives no addresses out: the first is the VMM's, the second the caller's. IPv4 only.
+//! One network ([`Network::open`]) is in the network namespace of the thread that calls; each other is a VPC
+//! ([`Vpcs::make`]) in a namespace of its own. Who may talk to whom is a [`Policy`] for each network, given whole each time
+//! and put in force by one transaction of what differs.
+//!
+//! Called by the daemon, with the rights to do this (root, or CAP_NET_ADMIN, CAP_SYS_ADMIN for VPCs, and the right to write
+//! below /proc/sys/net), always in the same namespace. Answers no DHCP and gives no addresses out: the first is the VMM's,
+//! the second the caller's. IPv4 only.
 //!
 //! Whatever is done here may be done again: opening and attaching repair what is there, detaching and closing succeed
 //! where nothing is. Links, routes and rules of others are never touched.
+//!
+//! Bandwidths are limited by nftables (what is too much is dropped) and not by tc: rtnetlink knows none of the queueing
+//! disciplines that would do, and traffic within a network is not to be limited, which a queue on a tap cannot tell apart.
 
 mod error;
 mod links;
+mod namespace;
 mod network;
+mod policy;
+mod public;
 mod resolvers;
 mod rules;
 mod sysctl;
 mod tun;
+mod vpc;
 
 pub use error::{
-    AttachTapError, CloseNetworkError, DetachTapError, HostError, ListTapsError, OpenNetworkError,
+    ApplyPolicyError, AttachTapError, CloseNetworkError, DetachTapError, HostError, ListTapsError,
+    MakeVpcError, OpenNetworkError, OpenTapError, OpenVpcsError, ReadCountsError, RemoveVpcError,
 };
-pub use network::{Attachment, Config, Network, ROUTER_MAC};
+pub use network::{Attachment, Config, Network, ROUTER_MAC, Service};
+pub use policy::{
+    Bandwidth, Counts, Direction, Group, Member, Outside, Peer, Policy, Protocol, Rule, RuleCount,
+};
 pub use resolvers::dns_servers;
 pub use tun::open_tap;
+pub use vpc::{Vpcs, VpcsConfig};

@@ -1,5 +1,5 @@
 //! The settings of the kernel that only have a file below /proc/sys. Written where they differ, so that a host on which
-//! all is set already may have them read-only.
+//! all is set already may have them read-only. They are those of the namespace of the thread that calls.
 
 use std::fs;
 use std::io;
@@ -20,9 +20,14 @@ pub(crate) fn prepare_tap(tap: &str) -> Result<(), HostError> {
     set(&format!("net/ipv4/neigh/{tap}/proxy_delay"), "0")?;
     // Sources have to be those routed back here: the rules say so too, but not to ARP.
     set(&format!("net/ipv4/conf/{tap}/rp_filter"), "1")?;
-    set(&format!("net/ipv4/conf/{tap}/accept_redirects"), "0")?;
+    prepare_link(tap)
+}
+
+/// Sets up an end of the link between the host and a VPC, before it is up.
+pub(crate) fn prepare_link(link: &str) -> Result<(), HostError> {
+    set(&format!("net/ipv4/conf/{link}/accept_redirects"), "0")?;
     // The host has no IPv6 for guests, and its own services are not for them.
-    match set(&format!("net/ipv6/conf/{tap}/disable_ipv6"), "1") {
+    match set(&format!("net/ipv6/conf/{link}/disable_ipv6"), "1") {
         Err(HostError::Kernel { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(()),
         done => done,
     }

@@ -86,6 +86,7 @@ pub fn place(network: &Network, number: u8) -> Attachment {
         owner: None,
         mac: [0x52, 0x54, 0, 0, 0, number],
         address: Ipv4Addr::new(10, 98, 0, number),
+        router: network.router(),
     }
 }
 
