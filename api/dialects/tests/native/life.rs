@@ -289,8 +289,9 @@ async fn networks() {
     client.json("PUT", &format!("{kept}/tags"), &json!({ "tags": { "k": "v" } })).await.status(200);
     assert_eq!(client.all(&format!("/v1/subnets?vpc={}&name=s&tag=k", vpc.id)).await.len(), 1);
     client.delete(&path).await.refused(ErrorCode::InUse);
-    let body = json!({ "image": image, "instance_type": "tiny", "subnet": subnet.id });
-    client.post("/v1/instances", &body).await.refused(ErrorCode::InvalidParameter);
+    let inside = launch(&client, &image, json!({ "subnet": subnet.id })).await;
+    client.delete(&format!("/v1/instances/{inside}")).await.status(202);
+    client.until(&format!("/v1/instances/{inside}"), "/state", "terminated").await;
 
     let rule = json!({ "direction": "ingress", "protocol": "tcp", "ports": { "from": 22, "to": 22 },
         "peer": { "cidr": "0.0.0.0/0" }, "description": "ssh" });

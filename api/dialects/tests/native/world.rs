@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use compute::capacity::Amounts;
 use compute::compute::{Compute, Config, ManualClock, Outside};
-use compute::id::{InstanceId, SnapshotId, VolumeId};
+use compute::id::{InstanceId, SnapshotId, VolumeId, VpcId};
 use compute::identity::Identity;
 use compute::lifecycle::{Limits as LifeLimits, Report};
 use compute::outside::{
-    Console, ConsoleOutput, DiskContent, Disks, HostError, ImportedDisk, MachineMetrics, MachinePlan,
-    Machines, PresentDisks, Progressing, Sight, Tell,
+    Console, ConsoleOutput, DiskContent, Disks, GuardPlan, HostError, ImportedDisk, MachineMetrics,
+    MachinePlan, Machines, NetworkPlan, Networks, PresentDisks, Progressing, Sight, Tell,
 };
 use compute::resource::Catalog;
 use compute::secrets::{SealingKey, SealingKeys};
@@ -186,6 +186,20 @@ impl Machines for World {
     }
 }
 
+impl Networks for World {
+    fn guard<'a>(&'a self, _: NetworkPlan, _: &'a GuardPlan) -> Answer<'a, Result<(), HostError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn remove(&self, _: VpcId) -> Answer<'_, Result<(), HostError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn present(&self) -> Answer<'_, Result<Vec<VpcId>, HostError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+}
+
 impl Disks for World {
     fn create<'a>(
         &'a self,
@@ -295,6 +309,7 @@ impl Node {
         let outside = Outside {
             store: Arc::new(MemoryStore::new()),
             machines: world.clone(),
+            networks: world.clone(),
             disks: world.clone(),
             clock: clock.clone(),
             keys: keys.clone(),

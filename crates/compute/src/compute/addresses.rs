@@ -152,7 +152,8 @@ impl Compute {
                 return Err(ComputeError::InUse { what: Interface::NAME, id, by });
             }
         }
-        self.change_owned::<Address>(account, &id.to_string(), |address| {
+        let mut before = None;
+        let changed = self.change_owned::<Address>(account, &id.to_string(), |address| {
             if let (Some(other), Some(wanted)) = (address.interface, interface)
                 && other != wanted
                 && !reassociate
@@ -160,10 +161,14 @@ impl Compute {
                 let (what, by) = (Address::NAME, other.to_string());
                 return Err(ComputeError::InUse { what, id: id.to_string(), by });
             }
-            address.interface = interface;
+            before = std::mem::replace(&mut address.interface, interface);
             Ok(())
         })
-        .await
+        .await?;
+        for interface in before.into_iter().chain(interface) {
+            self.guard_interface(account, interface).await?;
+        }
+        Ok(changed)
     }
 
     /// Gives a public address back.

@@ -13,7 +13,7 @@ use super::records::TRIES;
 use super::{Compute, ComputeError};
 use crate::id::InstanceId;
 use crate::lifecycle::{Effect, Report};
-use crate::outside::{DiskPlan, HostError, MachinePlan, NicPlan, Sight, SmbiosPlan};
+use crate::outside::{DiskPlan, HostError, MachinePlan, NetworkPlan, NicPlan, Sight, SmbiosPlan};
 use crate::resource::{
     Address, Cloud, Instance, Interface, Resource, Subnet, Volume, VolumeState, owned_key,
 };
@@ -89,6 +89,7 @@ impl Compute {
                 while let Err(error) = self.machines.clean_up(id).await {
                     again.after(&error).await;
                 }
+                self.leave_networks(instance);
                 Ended::Done
             }
             Effect::Release => {
@@ -133,6 +134,8 @@ impl Compute {
             self.clock.sleep_until(not_before).await;
         }
         let plan = self.plan(instance).await?;
+        // A guest sends nothing before its rules are in force.
+        self.enter_networks(instance).await?;
         self.machines.boot(&plan).await?;
         Ok(())
     }
@@ -145,7 +148,8 @@ impl Compute {
                 self.get_owned::<Interface>(&instance.account, &interface.to_string()).await?.value;
             let subnet =
                 self.get_owned::<Subnet>(&instance.account, &interface.subnet.to_string()).await?.value;
-            nics.push(self.nic(instance, &interface, &subnet));
+            let network = self.network_plan(&instance.account, interface.network).await?;
+            nics.push(self.nic(instance, &interface, &subnet, network));
         }
         let disk = |disk: &crate::resource::InstanceDisk| DiskPlan { volume: disk.volume, read_only: false };
         Ok(MachinePlan {
@@ -160,9 +164,16 @@ impl Compute {
         })
     }
 
-    fn nic(&self, instance: &Instance, interface: &Interface, subnet: &Subnet) -> NicPlan {
+    fn nic(
+        &self,
+        instance: &Instance,
+        interface: &Interface,
+        subnet: &Subnet,
+        network: NetworkPlan,
+    ) -> NicPlan {
         NicPlan {
             interface: interface.id,
+            network,
             mac: interface.mac,
             address: interface.address,
             prefix_len: subnet.cidr.prefix_len(),
@@ -176,6 +187,7 @@ impl Compute {
     /// Gives back all that an instance has, in an order in which a repetition finds what is left.
     async fn release(&self, instance: &Instance) -> Result<(), ComputeError> {
         self.machines.clean_up(instance.id).await?;
+        self.leave_networks(instance);
         let (account, store) = (&instance.account, &*self.store);
         let (mut writes, mut conditions) = (Vec::new(), Vec::new());
         let (mut gone, mut free): (Vec<_>, Vec<(_, Ipv4Addr)>) = (Vec::new(), Vec::new());

@@ -4,7 +4,6 @@
 use std::net::Ipv4Addr;
 
 use super::launch::check_words;
-use super::networks::check_served;
 use super::records::{TRIES, WordsChange};
 use super::volumes::without_vm;
 use super::{Compute, ComputeError};
@@ -119,14 +118,16 @@ impl Compute {
             let subnet = self.get_owned::<Subnet>(account, &subnet.to_string()).await?.value;
             self.groups(account, &subnet, groups).await?;
         }
-        self.change_owned::<Interface>(account, &id.to_string(), |interface| {
+        let changed = self.change_owned::<Interface>(account, &id.to_string(), |interface| {
             change.words.apply(&mut interface.name, &mut interface.description, &mut interface.tags);
             if let Some(groups) = &change.security_groups {
                 interface.security_groups.clone_from(groups);
             }
             Ok(())
         })
-        .await
+        .await?;
+        self.guard_interface(account, id).await?;
+        Ok(changed)
     }
 
     /// Gives an interface to an instance that has no VM, as its last.
@@ -148,7 +149,14 @@ impl Compute {
             }
             let mut owner = self.get_owned::<Instance>(account, &instance.to_string()).await?;
             without_vm(&owner.value)?;
-            check_served("network_interface", kept.value.network)?;
+            // A VMM is in one network.
+            if let Some(first) = owner.value.interfaces.first() {
+                let first = self.get_owned::<Interface>(account, &first.to_string()).await?.value;
+                if first.network != kept.value.network {
+                    let why = format!("is of {}, and {instance} of {}", kept.value.vpc, first.vpc);
+                    return Err(ComputeError::invalid("network_interface", why));
+                }
+            }
             if owner.value.interfaces.len() >= MAX_INTERFACES {
                 let what = "network interfaces of an instance";
                 return Err(ComputeError::Limit { what, most: MAX_INTERFACES as u64 });

@@ -10,7 +10,6 @@ use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 
 use super::ledger::{AddressHold, Hold};
-use super::networks::check_served;
 use super::{Compute, ComputeError, Token};
 use crate::capacity::{Amounts, Ask};
 use crate::charge::Terms;
@@ -279,7 +278,6 @@ impl Compute {
             None => self.default_subnet(account).await?,
             Some(id) => self.get_owned::<Subnet>(account, &id.to_string()).await?.value,
         };
-        check_served("subnet", subnet.network)?;
         self.check_zone(request, &subnet)?;
         let groups = self.groups(account, &subnet, &request.security_groups).await?;
         let disks = self.disk_plans(account, request, &image, key.as_ref()).await?;

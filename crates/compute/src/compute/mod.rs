@@ -12,6 +12,7 @@ mod details;
 mod driver;
 mod effects;
 mod error;
+mod guard;
 mod images;
 mod instances;
 mod interfaces;
@@ -55,7 +56,7 @@ use crate::capacity::Amounts;
 use crate::charge;
 use crate::id::InstanceId;
 use crate::lifecycle::Limits;
-use crate::outside::{Disks, Machines, Sight};
+use crate::outside::{Disks, Machines, Networks, Sight};
 use crate::resource::Catalog;
 use crate::secrets::SealingKeys;
 use crate::store::Store;
@@ -92,6 +93,8 @@ pub struct Outside {
     pub store: Arc<dyn Store>,
     /// The machines of instances.
     pub machines: Arc<dyn Machines>,
+    /// The networks that they are in.
+    pub networks: Arc<dyn Networks>,
     /// The disks behind volumes.
     pub disks: Arc<dyn Disks>,
     /// The time.
@@ -105,6 +108,8 @@ pub struct Compute {
     config: Config,
     store: Arc<dyn Store>,
     machines: Arc<dyn Machines>,
+    networks: Arc<dyn Networks>,
+    guards: guard::Guards,
     disks: Arc<dyn Disks>,
     clock: Arc<dyn Clock>,
     keys: SealingKeys,
@@ -124,12 +129,14 @@ pub struct Compute {
 impl Compute {
     /// The core, with nothing of its records looked at yet: `recover` does.
     pub fn new(config: Config, outside: Outside) -> Arc<Self> {
-        let Outside { store, machines, disks, clock, keys } = outside;
+        let Outside { store, machines, networks, disks, clock, keys } = outside;
         let ledger = ledger::Ledger::new(config.capacity);
         Arc::new(Self {
             config,
             store,
             machines,
+            networks,
+            guards: guard::Guards::default(),
             disks,
             clock,
             keys,

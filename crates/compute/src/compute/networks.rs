@@ -249,6 +249,10 @@ impl Compute {
             writes.push(crate::store::Write::Delete(group_name_key(&group)));
         }
         self.store.commit(Transaction { conditions, writes }).await?;
+        // Nobody is in it. Where it cannot be removed now, the next daemon does.
+        if let Err(error) = self.networks.remove(id).await {
+            log::error!("cannot remove the network of {id}: {error}");
+        }
         Ok(())
     }
 
@@ -536,7 +540,7 @@ impl Compute {
     ) -> Result<SecurityGroup, ComputeError> {
         let _referring = self.references.read().await;
         self.check_rules(add).await?;
-        self.change_owned::<SecurityGroup>(account, &id.to_string(), |group| {
+        let group = self.change_owned::<SecurityGroup>(account, &id.to_string(), |group| {
             for rule in remove {
                 let before = group.rules.len();
                 group.rules.retain(|known| !same(known, rule));
@@ -558,7 +562,9 @@ impl Compute {
             }
             Ok(())
         })
-        .await
+        .await?;
+        self.guard_group(id).await?;
+        Ok(group)
     }
 
     /// Sees to it that a security group has rules and has not others: one that is there is not added again, and one that
@@ -576,11 +582,13 @@ impl Compute {
     ) -> Result<SecurityGroup, ComputeError> {
         let _referring = self.references.read().await;
         self.check_rules(add).await?;
-        self.change_owned::<SecurityGroup>(account, &id.to_string(), |group| {
+        let group = self.change_owned::<SecurityGroup>(account, &id.to_string(), |group| {
             group.rules.retain(|known| !remove.iter().any(|rule| same(known, rule)));
             add_rules(group, add)
         })
-        .await
+        .await?;
+        self.guard_group(id).await?;
+        Ok(group)
     }
 
     async fn check_rules(&self, rules: &[SecurityRule]) -> Result<(), ComputeError> {
@@ -643,18 +651,6 @@ fn group_name_key(group: &SecurityGroup) -> crate::store::Key {
 
 fn in_use(what: &'static str, id: &dyn std::fmt::Display, by: &dyn std::fmt::Display) -> ComputeError {
     ComputeError::InUse { what, id: id.to_string(), by: by.to_string() }
-}
-
-/// Refuses what would need a network that this host does not make: addresses of a VPC's own may be another VPC's too, or the
-/// host's.
-pub(super) fn check_served(parameter: &'static str, network: NetworkOf) -> Result<(), ComputeError> {
-    match network {
-        NetworkOf::Host => Ok(()),
-        NetworkOf::Vpc(vpc) => {
-            let why = format!("is of {vpc}, for which this host has no network: use the default subnet");
-            Err(ComputeError::invalid(parameter, why))
-        }
-    }
 }
 
 fn check_cidr(cidr: Ipv4Net) -> Result<(), ComputeError> {

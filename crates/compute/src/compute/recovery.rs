@@ -22,10 +22,19 @@ const LOOKS: usize = 32;
 pub enum RecoverError {
     /// The records cannot be read.
     #[error("the records cannot be read")]
-    Records(#[from] ComputeError),
+    Records(#[source] ComputeError),
     /// What is on the host cannot be seen.
     #[error("what is on the host cannot be seen")]
     Host(#[from] HostError),
+}
+
+impl From<ComputeError> for RecoverError {
+    fn from(error: ComputeError) -> Self {
+        match error {
+            ComputeError::Host(error) => Self::Host(error),
+            error => Self::Records(error),
+        }
+    }
 }
 
 impl From<crate::store::TypedError> for RecoverError {
@@ -61,6 +70,9 @@ impl Compute {
         let images: Vec<Image> = images.into_iter().map(|kept| kept.value).collect();
         self.remove_leavings(&present, &snapshots, &images, &instances_of(&instances)).await?;
 
+        let with_machine: Vec<&Instance> =
+            instances.iter().map(|kept| &kept.value).filter(|it| present.contains(&it.id)).collect();
+        self.recover_networks(&with_machine).await?;
         let mut looks = tokio::task::JoinSet::new();
         for kept in instances {
             let instance = kept.value;

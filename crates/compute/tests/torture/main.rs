@@ -80,6 +80,7 @@ impl Host {
         let outside = Outside {
             store: world.clone(),
             machines: world.clone(),
+            networks: world.clone(),
             disks: world.clone(),
             clock: self.clock.clone(),
             keys: self.keys.clone(),

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use compute::id::{InstanceId, SnapshotId, VolumeId};
+use compute::id::{InstanceId, SnapshotId, VolumeId, VpcId};
 use compute::lifecycle::Report;
 use compute::outside::{
-    Console, ConsoleOutput, DiskContent, Disks, Done, HostError, ImportedDisk, MachineMetrics, MachinePlan,
-    Machines, PresentDisks, Progressing, Sight, Tell,
+    Console, ConsoleOutput, DiskContent, Disks, Done, GuardPlan, HostError, ImportedDisk, MachineMetrics, MachinePlan,
+    Machines, NetworkPlan, Networks, PresentDisks, Progressing, Sight, Tell,
 };
 use compute::store::{
     Answer, CommitError, Key, MemoryStore, Page, ReadError, Record, Revision, Store, Transaction, Watch,
@@ -29,6 +29,9 @@ pub struct Real {
     pub snapshots: BTreeSet<SnapshotId>,
     pub images: BTreeSet<String>,
     pub files: BTreeSet<PathBuf>,
+    /// What may pass in the host's own network, and in those of VPCs.
+    pub guard: GuardPlan,
+    pub vpcs: BTreeMap<VpcId, GuardPlan>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,6 +133,14 @@ impl Machines for World {
                 assert!(real.volumes.contains_key(disk), "booted without {disk}");
                 let other = real.vms.iter().find(|(id, vm)| **id != plan.instance && vm.disks.contains(disk));
                 assert!(other.is_none(), "{disk} is in two machines");
+            }
+            for nic in &plan.nics {
+                let guard = match nic.network {
+                    NetworkPlan::Host => &real.guard,
+                    NetworkPlan::Vpc { vpc, .. } => &real.vpcs[&vpc],
+                };
+                let is_member = guard.members.iter().any(|member| member.interface == nic.interface);
+                assert!(is_member, "booted before the rules of {} are in force", nic.interface);
             }
             real.leavings.insert(plan.instance);
             real.consoles.insert(plan.instance);
@@ -246,6 +257,37 @@ impl Machines for World {
             let all: BTreeSet<InstanceId> = real.vms.keys().chain(&real.leavings).copied().collect();
             Ok(all.into_iter().collect())
         }))
+    }
+}
+
+impl Networks for World {
+    fn guard<'a>(
+        &'a self,
+        network: NetworkPlan,
+        plan: &'a GuardPlan,
+    ) -> Answer<'a, Result<(), HostError>> {
+        Box::pin(self.act(move |real| {
+            let addresses: BTreeSet<_> = plan.members.iter().map(|member| member.address).collect();
+            assert_eq!(addresses.len(), plan.members.len(), "two members with one address");
+            match network {
+                NetworkPlan::Host => real.guard = plan.clone(),
+                NetworkPlan::Vpc { vpc, .. } => {
+                    real.vpcs.insert(vpc, plan.clone());
+                }
+            }
+            Ok(())
+        }))
+    }
+
+    fn remove(&self, vpc: VpcId) -> Answer<'_, Result<(), HostError>> {
+        Box::pin(self.act(move |real| {
+            real.vpcs.remove(&vpc);
+            Ok(())
+        }))
+    }
+
+    fn present(&self) -> Answer<'_, Result<Vec<VpcId>, HostError>> {
+        Box::pin(self.act(|real| Ok(real.vpcs.keys().copied().collect())))
     }
 }
 

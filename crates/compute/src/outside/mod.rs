@@ -1,10 +1,14 @@
-//! The world outside the core, as traits: the machines of instances, and the disks behind volumes, images and snapshots.
-//! The daemon implements them with VMMs, taps and files; tests have worlds of their own, which they can break.
+//! The world outside the core, as traits: the machines of instances, the networks that they are in, and the disks behind
+//! volumes, images and snapshots. The daemon implements them with VMMs, taps, rules and files; tests have worlds of their own, which they can break.
 //!
 //! Everything here may be asked twice: finding its own earlier result is success. Whoever asks may be killed at any moment.
 
+mod network;
+
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+
+pub use network::{GroupPlan, GuardPlan, MemberPlan, NetworkPlan, Networks};
 
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -65,6 +69,8 @@ pub struct DiskPlan {
 pub struct NicPlan {
     /// The network interface.
     pub interface: Id<NetworkInterface>,
+    /// The network that it is in.
+    pub network: NetworkPlan,
     /// The guest's MAC address.
     pub mac: [u8; 6],
     /// The guest's address.

@@ -1,0 +1,212 @@
+//! What may pass in the networks of the host: the interfaces of instances that have a VM, with their security groups and public
+//! addresses, put in force whole whenever something of it changes.
+//!
+//! Whoever changes a record says so afterwards, and goes on when what is on record is in force. Those that come meanwhile
+//! wait for one that does it for all of them: with a thousand instances that boot at once, the rules are computed a few times.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{Compute, ComputeError};
+use crate::id::{InterfaceId, SecurityGroupId};
+use crate::outside::{GroupPlan, GuardPlan, MemberPlan, NetworkPlan};
+use crate::resource::{
+    Address, Instance, Interface, NetworkOf, Resource, SecurityGroup, Vpc, owned_key,
+};
+use crate::store::{get, list};
+
+/// The networks in which there are members.
+#[derive(Default)]
+pub(super) struct Guards(Mutex<HashMap<NetworkOf, Arc<Guard>>>);
+
+/// One network.
+#[derive(Default)]
+struct Guard {
+    members: Mutex<BTreeMap<InterfaceId, Member>>,
+    /// How often something changed.
+    changes: AtomicU64,
+    /// How many of these changes are in force. Held while the rules are changed.
+    in_force: tokio::sync::Mutex<u64>,
+}
+
+/// An interface of an instance that has a VM, as it was on record when it was last looked at.
+struct Member {
+    interface: Interface,
+    public: Option<Address>,
+}
+
+impl Guards {
+    fn all(&self) -> MutexGuard<'_, HashMap<NetworkOf, Arc<Guard>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn of(&self, network: NetworkOf) -> Arc<Guard> {
+        Arc::clone(self.all().entry(network).or_default())
+    }
+
+    /// The networks with members that `wanted` takes.
+    fn with(&self, wanted: impl Fn(&Interface) -> bool) -> Vec<NetworkOf> {
+        let has = |guard: &Guard| guard.members().values().any(|member| wanted(&member.interface));
+        self.all().iter().filter(|(_, guard)| has(guard)).map(|(network, _)| *network).collect()
+    }
+}
+
+impl Guard {
+    fn members(&self) -> MutexGuard<'_, BTreeMap<InterfaceId, Member>> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Compute {
+    /// Makes the interfaces of an instance members of their networks, and answers when what holds for them is in force.
+    pub(super) async fn enter_networks(&self, instance: &Instance) -> Result<(), ComputeError> {
+        let networks = self.note_members(instance).await?;
+        for network in networks {
+            self.guard(network).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes the interfaces of an instance as members, and says of which networks.
+    pub(super) async fn note_members(&self, instance: &Instance) -> Result<Vec<NetworkOf>, ComputeError> {
+        let mut networks = Vec::new();
+        for id in &instance.interfaces {
+            let member = match self.member(&instance.account, *id).await {
+                // The instance was given back, and only its machine is still there.
+                Err(ComputeError::NotFound { .. }) => continue,
+                member => member?,
+            };
+            let network = member.interface.network;
+            self.guards.of(network).members().insert(*id, member);
+            if !networks.contains(&network) {
+                networks.push(network);
+            }
+        }
+        Ok(networks)
+    }
+
+    /// For a daemon that was started: removes the networks of VPCs that are not on record, and puts in force what is, for
+    /// the instances whose machines are there.
+    pub(super) async fn recover_networks(&self, with_machine: &[&Instance]) -> Result<(), ComputeError> {
+        let (known, _) = list::<Vpc>(&*self.store, "vpc/").await?;
+        for vpc in self.networks.present().await? {
+            if !known.iter().any(|kept| kept.value.id == vpc) {
+                log::warn!("removes the network of {vpc}, which is on no record");
+                self.networks.remove(vpc).await?;
+            }
+        }
+        for instance in with_machine {
+            self.note_members(instance).await?;
+        }
+        for network in self.guards.with(|_| true) {
+            self.guard(network).await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets the interfaces of an instance that has no VM any more. Their taps are gone: the next change takes their rules.
+    pub(super) fn leave_networks(&self, instance: &Instance) {
+        for guard in self.guards.all().values() {
+            guard.members().retain(|id, _| !instance.interfaces.contains(id));
+        }
+    }
+
+    /// Puts in force what has changed of an interface or of its public address, if its instance has a VM.
+    pub(super) async fn guard_interface(&self, account: &str, id: InterfaceId) -> Result<(), ComputeError> {
+        for network in self.guards.with(|interface| interface.id == id) {
+            let member = self.member(account, id).await?;
+            if let Some(known) = self.guards.of(network).members().get_mut(&id) {
+                *known = member;
+            }
+            self.guard(network).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts in force what has changed of a security group, wherever it has members.
+    pub(super) async fn guard_group(&self, id: SecurityGroupId) -> Result<(), ComputeError> {
+        for network in self.guards.with(|interface| interface.security_groups.contains(&id)) {
+            self.guard(network).await?;
+        }
+        Ok(())
+    }
+
+    async fn member(&self, account: &str, id: InterfaceId) -> Result<Member, ComputeError> {
+        let interface = self.get_owned::<Interface>(account, &id.to_string()).await?.value;
+        let leads_here = |public: &Address| public.interface == Some(id);
+        let public = self.all_owned::<Address>(account, leads_here).await?.pop();
+        Ok(Member { interface, public })
+    }
+
+    /// Puts in force what is noted and on record for a network. What changed before the call is in force afterwards.
+    ///
+    /// # Errors
+    ///
+    /// The records or the host do not do their part: what was in force still is, and the next change takes this one with it.
+    pub(super) async fn guard(&self, network: NetworkOf) -> Result<(), ComputeError> {
+        let guard = self.guards.of(network);
+        let change = guard.changes.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut in_force = guard.in_force.lock().await;
+        if *in_force >= change {
+            return Ok(());
+        }
+        // Whatever was noted before this was also done before this.
+        let noted = guard.changes.load(Ordering::SeqCst);
+        let (plan, account) = self.guard_plan(&guard).await?;
+        let Some(account) = account else {
+            // Nobody is there: there may be no network either.
+            *in_force = noted;
+            return Ok(());
+        };
+        let network = self.network_plan(&account, network).await?;
+        self.networks.guard(network, &plan).await?;
+        *in_force = noted;
+        Ok(())
+    }
+
+    /// What is to be in force, and the account of one of the members if there are any.
+    async fn guard_plan(&self, guard: &Guard) -> Result<(GuardPlan, Option<String>), ComputeError> {
+        let mut groups = BTreeSet::new();
+        let mut account = None;
+        let members = guard
+            .members()
+            .values()
+            .map(|Member { interface, public }| {
+                let of = |group: &SecurityGroupId| (interface.account.clone(), *group);
+                groups.extend(interface.security_groups.iter().map(of));
+                account.get_or_insert_with(|| interface.account.clone());
+                MemberPlan {
+                    interface: interface.id,
+                    address: interface.address,
+                    groups: interface.security_groups.clone(),
+                    public: public.as_ref().map(|public| public.address),
+                    bandwidth_mbps: public.as_ref().map_or(0, |public| public.bandwidth_mbps),
+                }
+            })
+            .collect();
+        let mut plan = GuardPlan { members, groups: Vec::with_capacity(groups.len()) };
+        for (account, id) in groups {
+            let key = owned_key(SecurityGroup::WORD, &account, &id.to_string());
+            // One that is not there has been deleted after its last member left: nothing passes by it.
+            let rules = get::<SecurityGroup>(&*self.store, &key).await?.map(|kept| kept.value.rules);
+            plan.groups.push(GroupPlan { id, rules: rules.unwrap_or_default() });
+        }
+        Ok((plan, account))
+    }
+
+    /// A network as the host knows it. A VPC's interfaces are all of its account.
+    pub(super) async fn network_plan(
+        &self,
+        account: &str,
+        network: NetworkOf,
+    ) -> Result<NetworkPlan, ComputeError> {
+        match network {
+            NetworkOf::Host => Ok(NetworkPlan::Host),
+            NetworkOf::Vpc(vpc) => {
+                let cidr = self.get_owned::<Vpc>(account, &vpc.to_string()).await?.value.cidr;
+                Ok(NetworkPlan::Vpc { vpc, cidr })
+            }
+        }
+    }
+}
