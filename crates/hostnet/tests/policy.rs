@@ -441,3 +441,71 @@ fn what_makes_no_sense_changes_nothing() {
         network.close().await.unwrap();
     });
 }
+
+/// A hundred groups with `rules` rules each, and as many guests as there are numbers, in two groups each.
+fn large(network: &Network, guests: u32, rules: u16) -> Policy {
+    let groups: Vec<Group> = (0..100u8)
+        .map(|number| {
+            let to_ports = (0..rules - 1).map(|port| match port % 4 {
+                0 => udp_in(port, Peer::Group(format!("sg-{}", (number + 1) % 100))),
+                _ => udp_in(port, cidr(&format!("10.{}.0.0/16", port % 250))),
+            });
+            group(&format!("sg-{number}"), &to_ports.chain([Rule::ALL_OUT]).collect::<Vec<_>>())
+        })
+        .collect();
+    let members = (0..guests).map(|number| Member {
+        tap: network.tap_name(number),
+        address: Ipv4Addr::from(u32::from(network.router()) + 1 + number),
+        groups: vec![format!("sg-{}", number % 100), format!("sg-{}", (number / 100 + number + 1) % 100)],
+        outside: if number % 4 == 0 {
+            Outside::Public(Ipv4Addr::from(u32::from(Ipv4Addr::new(203, 0, 113, 0)) + number))
+        } else {
+            Outside::Shared
+        },
+        bandwidth: Bandwidth { in_mbit: Some(100), out_mbit: Some(100) },
+    });
+    Policy { members: members.collect(), groups }
+}
+
+/// What a change costs when there are a thousand guests. By hand:
+/// `cargo test -p hostnet --test policy -- --ignored --nocapture`.
+#[test]
+#[ignore = "measures, and asserts little"]
+fn a_thousand_members() {
+    in_namespace(async || {
+        let _world = uplink();
+        let pool = vec!["203.0.112.0/20".parse().unwrap()];
+        for (guests, rules) in [(10, 10), (100, 10), (1000, 10), (1000, 100)] {
+            let network = Network::open(Config { pool: pool.clone(), ..Config::default() }).await.unwrap();
+            println!("{guests} guests in 100 groups with {rules} rules each:");
+            let mut policy = large(&network, guests, rules);
+            let measured = async |what: &str, network: &Network, policy: &Policy| {
+                let start = Instant::now();
+                network.apply(policy).await.unwrap();
+                println!("  {what}: {:?}", start.elapsed());
+            };
+            measured("all", &network, &policy).await;
+            measured("the same again", &network, &policy).await;
+            policy.groups[7].rules.remove(3);
+            measured("a rule less", &network, &policy).await;
+            policy.members[3].groups = vec!["sg-50".to_owned()];
+            measured("a member in other groups", &network, &policy).await;
+            policy.members[4].outside = Outside::Shared;
+            measured("a public address less", &network, &policy).await;
+            policy.members.truncate(guests as usize - 1);
+            measured("a guest less", &network, &policy).await;
+            let start = Instant::now();
+            network.attach(&place(&network, 200)).await.unwrap();
+            println!("  attached: {:?}", start.elapsed());
+            let start = Instant::now();
+            let counts = network.counts().await.unwrap();
+            println!("  {} counters: {:?}", counts.rules.len(), start.elapsed());
+            drop(network);
+            let start = Instant::now();
+            let network = Network::open(Config { pool: pool.clone(), ..Config::default() }).await.unwrap();
+            println!("  opened: {:?}", start.elapsed());
+            measured("all, after that", &network, &policy).await;
+            network.close().await.unwrap();
+        }
+    });
+}

@@ -66,7 +66,8 @@ pub fn nft(arguments: &str) -> String {
     run("nft", arguments)
 }
 
-fn run(program: &str, arguments: &str) -> String {
+/// Runs a program.
+pub fn run(program: &str, arguments: &str) -> String {
     let output = Command::new(program).args(arguments.split(' ')).output().unwrap();
     assert!(output.status.success(), "{program} {arguments}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
