@@ -51,8 +51,8 @@ pub enum Outside {
     Public(Ipv4Addr),
 }
 
-/// Most traffic with the outside, in Mbit/s (10^6 bit); what is more is dropped. Without a number there is no limit, and
-/// none is ever put on traffic within the network.
+/// Most traffic with the outside, in Mbit/s (10^6 bit); what is more is dropped. After a pause, as much as fits into a second
+/// may come at once. Without a number there is no limit, and none is ever put on traffic within the network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bandwidth {
     /// To the guest.
@@ -142,14 +142,15 @@ pub enum Peer {
     Group(String),
 }
 
-/// How often a rule let a connection begin, since it is in force without a break.
+/// How often a rule let a connection begin, since it is in force without a break. Each packet counts to which none was
+/// answered before: of TCP mostly one, of UDP as many as are sent without an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleCount {
     /// Whose rule.
     pub group: String,
     /// The rule.
     pub rule: Rule,
-    /// First packets.
+    /// Packets.
     pub packets: u64,
     /// Bytes of those.
     pub bytes: u64,
@@ -160,9 +161,9 @@ pub struct RuleCount {
 pub struct Counts {
     /// What each rule let begin, in the policy's order. The same rule given twice in a group counts once, and shows twice.
     pub rules: Vec<RuleCount>,
-    /// First packets to members that no rule let pass.
+    /// Such packets to members that no rule let pass.
     pub dropped_in: u64,
-    /// First packets from members that no rule let pass.
+    /// Such packets from members that no rule let pass.
     pub dropped_out: u64,
 }
 

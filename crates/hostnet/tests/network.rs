@@ -9,27 +9,13 @@ use std::time::Instant;
 
 use etherparse::{NetSlice, PacketBuilder, SlicedPacket, TransportSlice};
 use hostnet::{AttachTapError, Config, DetachTapError, Network, OpenNetworkError, ROUTER_MAC};
-use namespace::{Wire, everything, in_namespace, ip, nft, place, udp};
+use namespace::{
+    GATEWAY_MAC, HOST, WORLD, Wire, everything, host_mac, in_namespace, ip, nft, place, udp, uplink,
+};
 
 const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 98, 0, 1);
-/// This host, on a network with a neighbour who is the way to the world.
-const HOST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
-const GATEWAY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 254);
-const GATEWAY_MAC: [u8; 6] = [2, 0, 0, 0, 0, 254];
-const WORLD: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);
-
 async fn open() -> Network {
     Network::open(Config::default()).await.unwrap()
-}
-
-/// Gives the host a way to the world, whose other end is the test's.
-fn uplink() -> Wire {
-    ip("tuntap add uplink mode tap vnet_hdr");
-    ip("address add 192.0.2.1/24 dev uplink");
-    ip("link set uplink up");
-    ip("neighbour add 192.0.2.254 lladdr 02:00:00:00:00:fe dev uplink nud permanent");
-    ip("route add default via 192.0.2.254");
-    Wire::open("uplink", GATEWAY_MAC, GATEWAY)
 }
 
 #[test]
@@ -165,17 +151,7 @@ fn the_world_sees_the_host_and_only_answers() {
         guest.send_udp(1000, (Ipv4Addr::new(169, 254, 169, 254), 53), b"name");
         assert_eq!(world.receive_udp().payload, b"name");
 
-        let host_mac: [u8; 6] = {
-            let text = std::fs::read_to_string("/sys/class/net/uplink/address");
-            // Another namespace's sysfs may be mounted: then ask netlink.
-            let text = text.unwrap_or_else(|_| {
-                let line = ip("-o link show uplink");
-                line.split("link/ether ").nth(1).unwrap().split(' ').next().unwrap().to_owned()
-            });
-            let bytes: Vec<u8> =
-                text.trim().split(':').map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
-            bytes.try_into().unwrap()
-        };
+        let host_mac = host_mac();
         let from_world = |from: (Ipv4Addr, u16), to: (Ipv4Addr, u16), payload: &[u8]| {
             let mut frame = udp(GATEWAY_MAC, from, to, payload);
             frame[..6].copy_from_slice(&host_mac);

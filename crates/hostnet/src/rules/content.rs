@@ -33,9 +33,6 @@ pub(crate) const COLLECTIONS: [(&str, Kind); 8] = [
     ("limits_out", Kind::LimitByAddress),
 ];
 
-/// Most bytes that a limit lets through at once: what a fast sender hands over in one piece, twice.
-const MIN_BURST: u64 = 128 << 10;
-
 /// Bytes in a second at 1 Mbit/s.
 const BYTES_PER_MBIT: u64 = 125_000;
 
@@ -402,11 +399,8 @@ pub(crate) fn change(table: &Table, before: &Content, after: &Content) -> Vec<Va
     commands
 }
 
+/// The kernel adds what comes in a second, so there is always room for what a fast sender hands over in one piece (64 KiB).
 fn rate(mbit: u32) -> Value {
     let bytes = u64::from(mbit) * BYTES_PER_MBIT;
-    // A tenth of a second, at least.
-    json!({
-        "rate": bytes, "rate_unit": "bytes", "per": "second", "inv": true,
-        "burst": MIN_BURST.max(bytes / 10), "burst_unit": "bytes",
-    })
+    json!({"rate": bytes, "rate_unit": "bytes", "per": "second", "inv": true, "burst": 0, "burst_unit": "bytes"})
 }

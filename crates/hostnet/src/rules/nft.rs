@@ -53,7 +53,7 @@ pub(crate) async fn list(
 ) -> Result<Vec<Value>, HostError> {
     let arguments: Vec<String> =
         ["list"].iter().chain(arguments).map(|argument| (*argument).to_owned()).collect();
-    let listed = run(namespace, async move || get_current_ruleset_raw_async(DEFAULT_NFT, &arguments).await);
+    let listed = namespace.run(move || get_current_ruleset_raw(DEFAULT_NFT, &arguments));
     let text = listed.await?.map_err(|error| failed(what, error))?;
     let mut answer: Value = serde_json::from_str(&text)
         .map_err(|error| HostError::Rules { what, said: format!("its answer is no JSON: {error}") })?;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use etherparse::{NetSlice, PacketBuilder, SlicedPacket, TransportSlice};
 use hostnet::{Attachment, Network, ROUTER_MAC};
+use nix::mount::{MsFlags, mount};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 
@@ -38,8 +39,12 @@ pub fn in_namespace<T: Future<Output = ()>>(test: impl FnOnce() -> T + Send + 's
 }
 
 fn enter() -> Result<(), String> {
-    unshare(CloneFlags::CLONE_NEWNET)
+    // Of mounts too: those of VPCs are for the test only.
+    unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS)
         .map_err(|error| format!("may not make a network namespace: {error}"))?;
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
+        .map_err(|error| format!("may not keep mounts apart: {error}"))?;
     File::open("/dev/net/tun").map_err(|error| format!("may not make a tap: {error}"))?;
     for (program, argument, package) in [("nft", "list tables", "nftables"), ("ip", "link", "iproute2")] {
         let output = Command::new(program).args(argument.split(' ')).output();
@@ -61,7 +66,8 @@ pub fn nft(arguments: &str) -> String {
     run("nft", arguments)
 }
 
-fn run(program: &str, arguments: &str) -> String {
+/// Runs a program.
+pub fn run(program: &str, arguments: &str) -> String {
     let output = Command::new(program).args(arguments.split(' ')).output().unwrap();
     assert!(output.status.success(), "{program} {arguments}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
@@ -126,6 +132,27 @@ impl Wire {
         Self { file, mac, address }
     }
 
+    /// Attaches a guest to a network in whatever namespace, and plays it.
+    pub async fn attached(network: &Network, place: &Attachment) -> Self {
+        network.attach(place).await.unwrap();
+        let inside = match network.namespace() {
+            Some(path) => format!("--net={}", path.display()),
+            None => "--no-fork".to_owned(),
+        };
+        let start = Instant::now();
+        let file = loop {
+            match network.open_tap(&place.tap).await {
+                Ok(file) => break file.into(),
+                Err(error) => assert!(start.elapsed() < DEADLINE, "{error:?}"),
+            }
+        };
+        let is_ready = |link: &str| link.contains("state UP") && !link.contains("qdisc noop ");
+        while !is_ready(&run("nsenter", &format!("{inside} ip -o link show {}", place.tap))) {
+            assert!(start.elapsed() < DEADLINE, "{} does not come up", place.tap);
+        }
+        Self { file, mac: place.mac, address: place.address }
+    }
+
     /// The same tap, by one with another address.
     pub fn open_again(other: &Self, address: Ipv4Addr) -> Self {
         Self { file: other.file.try_clone().unwrap(), mac: other.mac, address }
@@ -136,6 +163,32 @@ impl Wire {
         let place = place(network, number);
         network.attach(&place).await.unwrap();
         Self::open(&place.tap, place.mac, place.address)
+    }
+
+    /// Sends and sees what arrives at another first, of two payloads of which the first is not to arrive.
+    pub fn sends_only(&self, to: &Self, refused: u16, allowed: u16) {
+        self.send_udp(1000, (to.address, refused), b"refused");
+        self.send_udp(1000, (to.address, allowed), b"allowed");
+        let arrived = to.receive_udp();
+        assert_eq!((arrived.to.1, &arrived.payload[..]), (allowed, &b"allowed"[..]));
+    }
+
+    /// The payload of the next UDP packet, as text.
+    pub fn hears(&self) -> String {
+        String::from_utf8(self.receive_udp().payload).unwrap()
+    }
+
+    /// How many UDP packets have arrived.
+    pub fn count_udp(&self) -> usize {
+        let mut packet = [0; 4096];
+        let mut count = 0;
+        loop {
+            match (&self.file).read(&mut packet) {
+                Ok(length) => count += usize::from(datagram(&packet[HEADER..length]).is_some()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return count,
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 
     pub fn send(&self, frame: &[u8]) {
@@ -184,6 +237,25 @@ impl Wire {
         self.send(&frame);
     }
 
+    /// Sends a UDP packet to a host whose MAC address is found by ARP.
+    pub fn send_udp_on_wire(&self, from: u16, to: (Ipv4Addr, u16), payload: &[u8]) {
+        self.ask(to.0);
+        let mac = loop {
+            let (address, mac) = self.answer();
+            if address == to.0 {
+                break mac;
+            }
+        };
+        self.send_udp_by(mac, (self.address, from), to, payload);
+    }
+
+    /// Sends a UDP packet to be taken further by whom has a MAC address.
+    pub fn send_udp_by(&self, by: [u8; 6], from: (Ipv4Addr, u16), to: (Ipv4Addr, u16), payload: &[u8]) {
+        let mut frame = udp(self.mac, from, to, payload);
+        frame[..6].copy_from_slice(&by);
+        self.send(&frame);
+    }
+
     /// The next answer to that: an address, and who has it.
     pub fn answer(&self) -> (Ipv4Addr, [u8; 6]) {
         self.receive("answer to ARP", |frame| {
@@ -219,4 +291,28 @@ pub fn datagram(frame: &[u8]) -> Option<Datagram> {
         to: (header.destination_addr(), udp.destination_port()),
         payload: udp.payload().to_vec(),
     })
+}
+
+/// This host, on a network with a neighbour who is the way to the world.
+pub const HOST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+pub const GATEWAY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 254);
+pub const GATEWAY_MAC: [u8; 6] = [2, 0, 0, 0, 0, 254];
+pub const WORLD: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);
+
+/// Gives the host a way to the world, whose other end is the test's.
+pub fn uplink() -> Wire {
+    ip("tuntap add uplink mode tap vnet_hdr");
+    ip("address add 192.0.2.1/24 dev uplink");
+    ip("link set uplink up");
+    ip("neighbour add 192.0.2.254 lladdr 02:00:00:00:00:fe dev uplink nud permanent");
+    ip("route add default via 192.0.2.254");
+    Wire::open("uplink", GATEWAY_MAC, GATEWAY)
+}
+
+/// The MAC address of the host on that wire.
+pub fn host_mac() -> [u8; 6] {
+    let line = ip("-o link show uplink");
+    let text = line.split("link/ether ").nth(1).unwrap().split(' ').next().unwrap();
+    let bytes: Vec<u8> = text.split(':').map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
+    bytes.try_into().unwrap()
 }
