@@ -66,7 +66,9 @@ MADE = {
     "roles": lambda: {"name": "real", "trust_policy": DOCUMENTS["trust_policy"]},
     "security-groups": lambda: {"name": "real", "vpc": first("vpcs")},
     "snapshots": lambda: {"volume": first("volumes")},
-    "subnets": lambda: {"vpc": first("vpcs"), "cidr": ask("vpcs")["items"][0]["cidr"]},
+    "subnets": lambda: next(
+        ({"vpc": vpc["id"], "cidr": vpc["cidr"]} for vpc in ask("vpcs")["items"] if vpc["is_default"]), None
+    ),
     "users": lambda: {"name": "real"},
     "volumes": lambda: {"size_gib": 1},
     "vpcs": lambda: {"cidr": "10.77.0.0/16"},
@@ -76,8 +78,9 @@ MADE = {
 def there_are(kind):
     """The ids, or the names of what goes by its name."""
     items = ask(kind)["items"]
-    if not items and kind in MADE and ask(kind, MADE[kind]()):
-        items = ask(kind)["items"]
+    if not items and kind in MADE:
+        wish = MADE[kind]()
+        items = ask(kind)["items"] if wish and ask(kind, wish) else []
     return [item["name"] if kind == "key-pairs" else item.get("id", item.get("name")) for item in items]
 
 
@@ -109,9 +112,12 @@ def filled(value, name=None):
 
 
 @schemathesis.hook
-def map_body(context, body):
-    body = filled(body)
+def before_call(context, case, kwargs):
+    case.body = body = filled(case.body)
+    if not isinstance(body, dict) or not isinstance(body.get("instance_type"), str) or "image" not in body:
+        return
     # A launch whose parts do not go together goes no further than that.
-    if isinstance(body, dict) and "instance_type" in body and len(body.get("host_name") or "") % 2 == 0:
-        return {name: value for name, value in body.items() if name not in APART}
-    return body
+    if zlib.crc32(repr(body).encode("utf-8", "surrogatepass")) % 2 == 0:
+        for name in APART:
+            body.pop(name, None)
+        body["subnet"] = body.get("subnet") or first("subnets")

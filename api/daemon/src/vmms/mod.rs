@@ -471,7 +471,7 @@ impl Vmms {
         offset: Option<u64>,
     ) -> Result<ConsoleStream, HostError> {
         let offset = offset.map(|offset| offset.saturating_sub(self.consoles.run(instance).base));
-        self.ask("attach to the console", self.client(instance).attach_console(offset)).await
+        self.ask_running("attach to the console", self.client(instance).attach_console(offset)).await
     }
 
     /// The VMM's counters as Prometheus text.
@@ -480,7 +480,7 @@ impl Vmms {
     ///
     /// No VMM is there, or it does not answer.
     pub async fn metrics(&self, instance: Id<Instance>) -> Result<String, HostError> {
-        self.ask("read the VMM's counters", self.client(instance).metrics()).await
+        self.ask_running("read the VMM's counters", self.client(instance).metrics()).await
     }
 
     /// All instances of which anything is on the host: a process, a cgroup, a run folder, a console's log.
@@ -499,6 +499,24 @@ impl Vmms {
         present.extend(self.scans.all().await.map_err(failed)?.iter().filter_map(|seen| seen.instance));
         present.extend(self.consoles.instances().map_err(failed)?);
         Ok(present.into_iter().collect())
+    }
+
+    /// As `ask`, of a VMM that need not be there: that there is none is no failure of the host.
+    async fn ask_running<T>(
+        &self,
+        doing: &str,
+        answer: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, HostError> {
+        let mut is_there = true;
+        let looked = async {
+            let answer = answer.await;
+            is_there = !matches!(answer, Err(ClientError::Connect { .. }));
+            answer
+        };
+        match self.ask(doing, looked).await {
+            Err(_) if !is_there => Err(HostError::Refused(format!("cannot {doing}: it does not run"))),
+            answer => answer,
+        }
     }
 
     async fn ask<T>(

@@ -181,7 +181,7 @@ async fn images_and_jobs() {
     client.delete(&made).await.status(204);
     client.get(&made).await.refused(ErrorCode::NotFound);
     client.delete(&made).await.refused(ErrorCode::NotFound);
-    assert_eq!(client.all("/v1/images").await.len(), 1);
+    assert_eq!(client.all("/v1/images").await.len(), 2);
 }
 
 #[tokio::test]
@@ -483,7 +483,7 @@ async fn identities() {
     client
         .post("/v1/sessions", &json!({ "role": "boss", "session_name": "s" }))
         .await
-        .refused(ErrorCode::InvalidParameter);
+        .refused(ErrorCode::MalformedRequest);
     let image = node.image(&client, "one").await;
     let instance = launch(&client, &image, json!({ "role": "boss" })).await;
     client.delete("/v1/roles/boss").await.refused(ErrorCode::InUse);

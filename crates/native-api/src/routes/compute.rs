@@ -131,8 +131,9 @@ pub(super) const ROWS: &[Route] = &[
         .body("AttachVolume")
         .codes_of_its_own(&[InvalidParameter, WrongState, InUse, LimitExceeded]),
     Route::new(Method::Post, "/v1/volumes/{volume_id}/detach", DetachVolume, "Detaches a volume", VOLUME)
+        .about("Not an instance's system disk, which stays.")
         .body("Force")
-        .codes_of_its_own(&[WrongState]),
+        .codes_of_its_own(&[InvalidParameter, WrongState]),
     Route::new(Method::Delete, "/v1/volumes/{volume_id}", DeleteVolume, "Deletes a volume", &[DONE])
         .codes_of_its_own(&[WrongState, InUse]),
     tags("/v1/volumes/{volume_id}/tags", SetVolumeTags, VOLUME),
