@@ -73,13 +73,20 @@ fn in_namespace(schemathesis: &Path) -> anyhow::Result<()> {
     let mut host = Host::start(folder.path())?;
     let key = host.prepare()?;
     let [many, few] = EXAMPLES;
-    check(schemathesis, "operator", OPERATOR, many, &[])?;
-    check(schemathesis, "network", NETWORK, few, &["--auth", &key])?;
+    check(schemathesis, folder.path(), "operator", OPERATOR, many, &[])?;
+    check(schemathesis, folder.path(), "network", NETWORK, few, &["--auth", &key])?;
     host.is_well()
 }
 
 /// Runs schemathesis with the settings of this name.
-fn check(program: &Path, name: &str, address: &str, examples: &str, more: &[&str]) -> anyhow::Result<()> {
+fn check(
+    program: &Path,
+    folder: &Path,
+    name: &str,
+    address: &str,
+    examples: &str,
+    more: &[&str],
+) -> anyhow::Result<()> {
     let ours = tree::root().join("tests/contract");
     let mut command = Command::new("timeout");
     command.arg(RUN_SECONDS).arg(program).arg("--config-file").arg(ours.join(format!("{name}.toml")));
@@ -88,6 +95,8 @@ fn check(program: &Path, name: &str, address: &str, examples: &str, more: &[&str
     command.args(["--request-timeout", "20", "--generation-database", "none", "--no-color"]);
     command.args(["--warnings", "off", "--suppress-health-check", "all", "--continue-on-failure"]);
     command.args(more);
+    // It keeps notes where it is started.
+    command.current_dir(folder);
     command.env("SCHEMATHESIS_HOOKS", ours.join("hooks.py"));
     command.env("BOTHY_CONTRACT_URL", format!("http://{OPERATOR}"));
     command.env("PYTHONDONTWRITEBYTECODE", "1");
