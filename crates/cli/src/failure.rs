@@ -100,7 +100,14 @@ impl From<ClientError> for Failure {
                     ErrorCode::Unauthenticated | ErrorCode::AccessDenied => Exit::NotPermitted,
                     _ => Exit::Failed,
                 };
-                Self::new(exit, body.to_string(), body.hint)
+                // The API tells programs how to send a key; people say where it is.
+                let hint = match body.code {
+                    ErrorCode::Unauthenticated => {
+                        "name an access key with --access-key and BOTHY_SECRET, or in ~/.config/bothy/credentials".to_owned()
+                    }
+                    _ => body.hint.clone(),
+                };
+                Self::new(exit, body.to_string(), hint)
             }
             ClientError::Connect { ref source, .. } => {
                 let (exit, hint) = match source.kind() {

@@ -49,12 +49,12 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "crates/vmm",
     "crates/devices",
     "crates/hostnet/src/tun.rs", // taps are made by ioctl only
+    "crates/kvm-probe",
     "crates/storage/src/confined",
     "crates/storage/src/boot_disk/disk.rs", // an ioctl tells the size of a block device
     "crates/storage/src/store/image/qcow2.rs", // methods of imago's trait are called unsafe
     "crates/storage/tests",
     "crates/xtask/src/host_vm",
-    "crates/xtask/src/probe",
     "tests/fuzz",
     "tests/micro",
 ];

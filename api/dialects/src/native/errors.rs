@@ -45,7 +45,7 @@ impl Refusal for ComputeError {
             Self::InUse { .. } => (ErrorCode::InUse, "take it away from there first"),
             Self::Refused { why, .. } => (ErrorCode::WrongState, refused(why)),
             Self::WrongState { .. } => {
-                (ErrorCode::WrongState, "wait or see to it that it is in the state it must be in")
+                (ErrorCode::WrongState, "bring it into that state, or wait until it is")
             }
             Self::Invalid { parameter: "page_token", .. } => {
                 (ErrorCode::InvalidParameter, "begin the list anew without it")
@@ -80,7 +80,7 @@ impl Refusal for ComputeError {
 
 fn refused(why: Refused) -> &'static str {
     match why {
-        Refused::Already | Refused::Busy => "GET the instance until its state is reached",
+        Refused::Already | Refused::Busy => "look at the instance until its state is reached",
         Refused::WrongState => "see its state, and bring it into one that allows this",
         Refused::Locked => "renew it first",
         Refused::Gone => "launch another",

@@ -1,5 +1,5 @@
-//! Whether KVM is there, may be used, and has what bothy-vmm needs. Only a VM is made: whether the processor below really
-//! runs guests is seen at the first launch.
+//! Whether KVM is there, may be used, has what bothy-vmm needs, and runs what a kernel cannot do without: some only emulate
+//! guest code, and not every instruction of it.
 
 use std::io;
 
@@ -44,7 +44,14 @@ pub(super) fn look() -> Finding {
         return Finding::missing(CHECK, format!("lacks {}", lacking.join(", ")), "use a newer kernel");
     }
     match kvm.create_vm() {
-        Ok(_) => Finding::ok(CHECK, format!("makes VMs of up to {} vCPUs", kvm.get_max_vcpus())),
+        Ok(_) => match kvm_probe::probe(&["doctor", "--probe-kvm"]) {
+            Ok(()) => Finding::ok(CHECK, format!("runs VMs of up to {} vCPUs", kvm.get_max_vcpus())),
+            Err(error) => Finding::missing(
+                CHECK,
+                format!("makes VMs, and cannot run Linux in them: {error:#}"),
+                "it may be an emulation, as inside some VMs: use a host with VT-x or AMD-V",
+            ),
+        },
         Err(error) => Finding::missing(
             CHECK,
             format!("makes no VM: {}", io::Error::from_raw_os_error(error.errno())),

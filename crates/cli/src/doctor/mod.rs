@@ -27,6 +27,9 @@ pub struct Arguments {
     /// Where the daemon keeps disks and records
     #[arg(long, value_name = "FOLDER", default_value = "/var/lib/bothy")]
     state: PathBuf,
+    /// Only run the guest that tries KVM, in this process
+    #[arg(long, hide = true)]
+    probe_kvm: bool,
 }
 
 /// How a check came out.
@@ -69,6 +72,9 @@ impl Finding {
 
 /// Looks at everything and tells.
 pub async fn run(global: &Global, arguments: &Arguments) -> Result<ExitCode, Failure> {
+    if arguments.probe_kvm {
+        return Ok(kvm_probe::report());
+    }
     let host = checks::Host::this();
     let mut findings = vec![host.architecture(), host.virtualization(), kvm::look(), host.nested()];
     findings.extend([

@@ -127,7 +127,7 @@ pub(super) const ROWS: &[Route] = &[
         .body("UpdateVolume")
         .codes_of_its_own(&[InvalidParameter, WrongState, LimitExceeded, StorageFull]),
     Route::new(Method::Post, "/v1/volumes/{volume_id}/attach", AttachVolume, "Attaches a volume to an instance", VOLUME)
-        .about("An instance that runs sees it from its next boot on.")
+        .about("The instance must be stopped.")
         .body("AttachVolume")
         .codes_of_its_own(&[InvalidParameter, WrongState, InUse, LimitExceeded]),
     Route::new(Method::Post, "/v1/volumes/{volume_id}/detach", DetachVolume, "Detaches a volume", VOLUME)

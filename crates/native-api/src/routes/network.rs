@@ -95,7 +95,7 @@ pub(super) const ROWS: &[Route] = &[
         "Attaches a network interface to an instance",
         INTERFACE,
     )
-    .about("An instance that runs sees it from its next boot on.")
+    .about("The instance must be stopped.")
     .body("AttachNetworkInterface")
     .codes_of_its_own(&[InvalidParameter, WrongState, InUse, LimitExceeded]),
     Route::new(

@@ -1,5 +1,5 @@
 //! The probe's guest: 64-bit code that runs instructions a stock kernel needs, and tells by an I/O port before each
-//! what comes next. Called by `probe`. No device, no interrupt: the answer is where it stops.
+//! what comes next. Called by `report`. No device, no interrupt: the answer is where it stops.
 
 use std::arch::global_asm;
 use std::num::NonZeroUsize;
