@@ -86,6 +86,8 @@ pub struct Network {
     pub dns: Vec<Ipv4Addr>,
     /// The MTU that guests are told, in bytes.
     pub mtu: u16,
+    /// Addresses for the links between this host and the networks of VPCs: no VPC can have them.
+    pub transfer: Ipv4Net,
     /// Public addresses that can be allocated.
     pub public_addresses: Vec<Ipv4Net>,
 }
@@ -193,7 +195,8 @@ impl Default for Api {
 impl Default for Network {
     fn default() -> Self {
         let hostnet::Config { cidr, prefix, table, .. } = hostnet::Config::default();
-        Self { cidr, prefix, table, dns: Vec::new(), mtu: 1500, public_addresses: Vec::new() }
+        let transfer = hostnet::VpcsConfig::default().transfer;
+        Self { cidr, prefix, table, dns: Vec::new(), mtu: 1500, transfer, public_addresses: Vec::new() }
     }
 }
 

@@ -73,6 +73,13 @@ mod at_work {
         "snapshot.taken",
         "snapshot.deleting",
         "snapshot.deleted",
+        // What may pass in a network changes.
+        "vpc.making",
+        "vpc.made",
+        "rules.changing",
+        "rules.changed",
+        "vpc.removing",
+        "vpc.removed",
         // A machine comes up.
         "tap.noting",
         "tap.noted",

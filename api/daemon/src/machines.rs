@@ -1,5 +1,5 @@
-//! The core's machines on this host: a plan becomes taps, files and the configuration of a VMM. Which taps an instance has is
-//! kept in the run folder before they are made, so that they are found whatever happens.
+//! The core's machines on this host: a plan becomes taps, files and the configuration of a VMM. Which taps an instance has,
+//! and in which network, is kept in the run folder before they are made, so that they are found whatever happens.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,8 +8,8 @@ use std::sync::Arc;
 use compute::id::InstanceId;
 use compute::lifecycle::Report;
 use compute::outside::{
-    BootPlan, Console, ConsoleOutput, HostError, MachineMetrics, MachinePlan, Machines, NicPlan, Sight,
-    SmbiosPlan,
+    BootPlan, Console, ConsoleOutput, HostError, MachineMetrics, MachinePlan, Machines, NetworkPlan, NicPlan,
+    Sight, SmbiosPlan,
 };
 use compute::store::Answer;
 use hostnet::{Attachment, Network};
@@ -18,6 +18,7 @@ use vmm_api::{
     TapSource, VmConfig,
 };
 
+use crate::networks::HostNetworks;
 use crate::vmms::{CgroupLimits, Vmms};
 use crate::{durable, fail};
 
@@ -27,10 +28,41 @@ const LEASE_SECONDS: u32 = 3600;
 /// By this label cloud-init knows a seed disk.
 const SEED_LABEL: &str = "cidata";
 
+/// A tap, as it is noted: its name, and behind it the VPC and its addresses if it is not in the host's own network.
+struct Tap {
+    name: String,
+    network: NetworkPlan,
+}
+
+impl Tap {
+    fn read(line: &str) -> Result<Self, HostError> {
+        let words: Vec<&str> = line.split(' ').collect();
+        let (name, network) = match words[..] {
+            [name] => (name, NetworkPlan::Host),
+            [name, vpc, cidr] => {
+                let vpc = vpc.parse().map_err(|error| failed(&error))?;
+                let cidr = cidr.parse().map_err(|error| failed(&error))?;
+                (name, NetworkPlan::Vpc { vpc, cidr })
+            }
+            _ => return Err(HostError::Failed(format!("a tap is noted as {line:?}"))),
+        };
+        Ok(Self { name: name.to_owned(), network })
+    }
+}
+
+impl std::fmt::Display for Tap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.network {
+            NetworkPlan::Vpc { vpc, cidr } => write!(f, "{} {vpc} {cidr}", self.name),
+            NetworkPlan::Host => f.write_str(&self.name),
+        }
+    }
+}
+
 /// The machines of this host.
 pub struct HostMachines {
     vmms: Arc<Vmms>,
-    network: Network,
+    networks: Arc<HostNetworks>,
     /// Where volumes are.
     volumes: PathBuf,
     /// A file for each instance, with the names of its taps.
@@ -40,16 +72,21 @@ pub struct HostMachines {
 }
 
 impl HostMachines {
-    /// Machines of these VMMs on this network, with volumes in a folder.
+    /// Machines of these VMMs in these networks, with volumes in a folder.
     ///
     /// # Errors
     ///
     /// The folder of notes cannot be made.
-    pub fn new(vmms: Arc<Vmms>, network: Network, volumes: PathBuf, run_folder: &Path) -> io::Result<Self> {
+    pub fn new(
+        vmms: Arc<Vmms>,
+        networks: Arc<HostNetworks>,
+        volumes: PathBuf,
+        run_folder: &Path,
+    ) -> io::Result<Self> {
         let (taps, seeds) = (run_folder.join("taps"), run_folder.join("seeds"));
         std::fs::create_dir_all(&taps)?;
         std::fs::create_dir_all(&seeds)?;
-        Ok(Self { vmms, network, volumes, taps, seeds })
+        Ok(Self { vmms, networks, volumes, taps, seeds })
     }
 
     /// Removes taps that no instance has a note of.
@@ -60,14 +97,16 @@ impl HostMachines {
     pub async fn remove_stray_taps(&self) -> Result<(), HostError> {
         let mut noted = Vec::new();
         for instance in self.noted()? {
-            noted.extend(self.taps_of(instance)?);
+            noted.extend(self.taps_of(instance)?.into_iter().map(|tap| tap.name));
         }
-        let present = self.network.present().await.map_err(|error| failed(&error))?;
-        for tap in present.into_iter().filter(|tap| !noted.contains(tap)) {
-            log::warn!("removes the tap {tap}, which belongs to no instance");
-            fail::point("tap.detaching");
-            self.network.detach(&tap).await.map_err(|error| failed(&error))?;
-            fail::point("tap.detached");
+        for network in self.networks.all().await {
+            let present = network.present().await.map_err(|error| failed(&error))?;
+            for tap in present.into_iter().filter(|tap| !noted.contains(tap)) {
+                log::warn!("removes the tap {tap}, which belongs to no instance");
+                fail::point("tap.detaching");
+                network.detach(&tap).await.map_err(|error| failed(&error))?;
+                fail::point("tap.detached");
+            }
         }
         Ok(())
     }
@@ -87,29 +126,41 @@ impl HostMachines {
         self.taps.join(instance.to_string())
     }
 
-    fn taps_of(&self, instance: InstanceId) -> Result<Vec<String>, HostError> {
+    fn taps_of(&self, instance: InstanceId) -> Result<Vec<Tap>, HostError> {
         match std::fs::read_to_string(self.note(instance)) {
-            Ok(text) => Ok(text.lines().map(str::to_owned).collect()),
+            Ok(text) => text.lines().map(Tap::read).collect(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(failed(&error)),
         }
     }
 
-    async fn make_taps(&self, plan: &MachinePlan) -> Result<(), HostError> {
-        let names: Vec<String> =
-            plan.nics.iter().map(|nic| self.network.tap_name(nic.interface.number())).collect();
+    /// Makes the taps, and says in which network they are: all in one, as a VMM is in one.
+    async fn make_taps(&self, plan: &MachinePlan) -> Result<Option<Arc<Network>>, HostError> {
+        let Some(first) = plan.nics.first() else { return Ok(None) };
+        if plan.nics.iter().any(|nic| nic.network != first.network) {
+            return Err(HostError::Refused("a machine cannot be in two networks".to_owned()));
+        }
+        let network = self.networks.open(first.network).await?;
+        let name = |nic: &NicPlan| network.tap_name(nic.interface.number());
+        let taps: Vec<Tap> = plan.nics.iter().map(|nic| Tap { name: name(nic), network: nic.network }).collect();
+        let lines: Vec<String> = taps.iter().map(Tap::to_string).collect();
         let note = self.note(plan.instance);
         let noted =
-            fail::around("tap.noting", "tap.noted", || durable::write(&note, names.join("\n").as_bytes()));
+            fail::around("tap.noting", "tap.noted", || durable::write(&note, lines.join("\n").as_bytes()));
         noted.map_err(|error| failed(&error))?;
-        for (nic, tap) in plan.nics.iter().zip(names) {
-            let attachment =
-                Attachment { tap, owner: None, mac: nic.mac, address: nic.address, router: nic.router };
+        for nic in &plan.nics {
+            let attachment = Attachment {
+                tap: name(nic),
+                owner: None,
+                mac: nic.mac,
+                address: nic.address,
+                router: nic.router,
+            };
             fail::point("tap.attaching");
-            self.network.attach(&attachment).await.map_err(|error| failed(&error))?;
+            network.attach(&attachment).await.map_err(|error| failed(&error))?;
             fail::point("tap.attached");
         }
-        Ok(())
+        Ok(Some(network))
     }
 
     /// Makes the seed disk, if there is to be one.
@@ -124,7 +175,7 @@ impl HostMachines {
         fail::around("seed.writing", "seed.written", || durable::write(&path, &disk))
     }
 
-    fn config(&self, plan: &MachinePlan) -> VmConfig {
+    fn config(&self, plan: &MachinePlan, network: Option<&Network>) -> VmConfig {
         let disk = |disk: &compute::outside::DiskPlan| Disk {
             id: disk.volume.to_string(),
             source: DiskSource::Path(self.volumes.join(disk.volume.to_string())),
@@ -152,31 +203,11 @@ impl HostMachines {
                 }
             },
             disks,
-            nics: plan.nics.iter().map(|nic| self.nic(nic)).collect(),
+            nics: network.map_or_else(Vec::new, |network| {
+                plan.nics.iter().map(|nic| vmm_nic(network, nic)).collect()
+            }),
             console: ConsoleConfig::default(),
             smbios: smbios(&plan.smbios),
-        }
-    }
-
-    fn nic(&self, nic: &NicPlan) -> Nic {
-        Nic {
-            tap: TapSource::Name(self.network.tap_name(nic.interface.number())),
-            mac: Some(MacAddress(nic.mac)),
-            mtu: Some(nic.mtu),
-            dhcp: Some(Dhcp {
-                address: nic.address,
-                prefix_len: nic.prefix_len,
-                router: nic.router,
-                dns: nic.dns.clone(),
-                // A name with dots is a host's name and its domain.
-                host_name: nic.host_name.split('.').next().map(str::to_owned),
-                domain: nic.host_name.split_once('.').map(|(_, domain)| domain.to_owned()),
-                mtu: Some(nic.mtu),
-                lease_seconds: LEASE_SECONDS,
-                routes: Vec::new(),
-            }),
-            metadata: None,
-            guard: None,
         }
     }
 }
@@ -184,10 +215,12 @@ impl HostMachines {
 impl Machines for HostMachines {
     fn boot<'a>(&'a self, plan: &'a MachinePlan) -> Answer<'a, Result<(), HostError>> {
         Box::pin(async move {
-            self.make_taps(plan).await?;
+            let network = self.make_taps(plan).await?;
             self.make_seed(plan).map_err(|error| failed(&error))?;
             let limits = CgroupLimits { memory_mib: plan.memory_mib, vcpus: plan.vcpus };
-            self.vmms.boot(plan.instance, self.config(plan), limits).await
+            let config = self.config(plan, network.as_deref());
+            let namespace = network.as_ref().and_then(|network| network.namespace());
+            self.vmms.boot_in(plan.instance, config, limits, namespace).await
         })
     }
 
@@ -228,9 +261,12 @@ impl Machines for HostMachines {
         Box::pin(async move {
             self.vmms.clean_up(instance).await?;
             for tap in self.taps_of(instance)? {
-                fail::point("tap.detaching");
-                self.network.detach(&tap).await.map_err(|error| failed(&error))?;
-                fail::point("tap.detached");
+                // With its network, it would be gone too.
+                if let Some(network) = self.networks.find(tap.network).await? {
+                    fail::point("tap.detaching");
+                    network.detach(&tap.name).await.map_err(|error| failed(&error))?;
+                    fail::point("tap.detached");
+                }
             }
             // The note of the taps last: by it all this is found.
             remove(&self.seeds.join(instance.to_string()))?;
@@ -284,6 +320,28 @@ impl Machines for HostMachines {
     }
 }
 
+fn vmm_nic(network: &Network, nic: &NicPlan) -> Nic {
+    Nic {
+        tap: TapSource::Name(network.tap_name(nic.interface.number())),
+        mac: Some(MacAddress(nic.mac)),
+        mtu: Some(nic.mtu),
+        dhcp: Some(Dhcp {
+            address: nic.address,
+            prefix_len: nic.prefix_len,
+            router: nic.router,
+            dns: nic.dns.clone(),
+            // A name with dots is a host's name and its domain.
+            host_name: nic.host_name.split('.').next().map(str::to_owned),
+            domain: nic.host_name.split_once('.').map(|(_, domain)| domain.to_owned()),
+            mtu: Some(nic.mtu),
+            lease_seconds: LEASE_SECONDS,
+            routes: Vec::new(),
+        }),
+        metadata: None,
+        guard: None,
+    }
+}
+
 /// Asks a VMM, with a moment before and one after.
 async fn moments<T>(before: &'static str, after: &'static str, asked: impl Future<Output = T>) -> T {
     fail::point(before);
@@ -312,7 +370,7 @@ fn smbios(plan: &SmbiosPlan) -> Smbios {
 }
 
 /// With all its causes, as nobody sees them afterwards.
-fn failed(error: &dyn std::error::Error) -> HostError {
+pub(crate) fn failed(error: &dyn std::error::Error) -> HostError {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

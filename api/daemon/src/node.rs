@@ -10,13 +10,14 @@ use compute::compute::{Compute, HostClock, Outside};
 use compute::identity::Identity;
 use compute::outside::{Machines, Tell};
 use dialects::native::{self, HostFacts, Service};
-use hostnet::Network;
+use hostnet::{Network, Vpcs, VpcsConfig};
 use storage::store::{Limits, Store};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
 use crate::disks::HostDisks;
 use crate::machines::HostMachines;
+use crate::networks::HostNetworks;
 use crate::records::SqliteStore;
 use crate::vmms::{CgroupChoice, Vmms, VmmsConfig, raise_descriptor_limit};
 use crate::{capacity, fail, host_key, listen};
@@ -54,7 +55,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let store = Arc::new(store);
     fail::point("node.store_opened");
     let reflink = store.reflinks();
-    let network = network(&config).await?;
+    let networks = Arc::new(networks(&config).await?);
     fail::point("node.network_opened");
     let capacity = capacity::promised(&config.capacity, &store)?;
 
@@ -63,12 +64,13 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let vmms = vmms(&config, told(Arc::clone(&core))).await.context("the VMMs")?;
     fail::point("node.vmms_opened");
     let volumes = config.state_folder.join("volumes");
-    let machines =
-        HostMachines::new(Arc::new(vmms), network, volumes, &config.run_folder).context("the run folder")?;
+    let machines = HostMachines::new(Arc::new(vmms), networks.clone(), volumes, &config.run_folder);
+    let machines = machines.context("the run folder")?;
     let machines = Arc::new(machines);
     let outside = Outside {
         store: records.clone(),
         machines: machines.clone(),
+        networks,
         disks: Arc::new(HostDisks::new(store)),
         clock: Arc::new(HostClock),
         keys: keys.clone(),
@@ -103,7 +105,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn network(config: &Config) -> anyhow::Result<Network> {
+async fn networks(config: &Config) -> anyhow::Result<HostNetworks> {
     let network = hostnet::Config {
         cidr: config.network.cidr,
         prefix: config.network.prefix.clone(),
@@ -111,7 +113,17 @@ async fn network(config: &Config) -> anyhow::Result<Network> {
         pool: config.network.public_addresses.clone(),
         ..hostnet::Config::default()
     };
-    Network::open(network).await.context("the guests' network")
+    let vpcs = VpcsConfig {
+        folder: config.run_folder.join("netns"),
+        prefix: config.network.prefix.clone(),
+        table: config.network.table.clone(),
+        transfer: config.network.transfer,
+        pool: config.network.public_addresses.clone(),
+        ..VpcsConfig::default()
+    };
+    let host = Network::open(network).await.context("the guests' network")?;
+    let vpcs = Vpcs::open(vpcs).await.context("the networks of VPCs")?;
+    Ok(HostNetworks::new(host, vpcs))
 }
 
 /// What the VMM's program says of itself; empty if it does not.
@@ -128,8 +140,9 @@ fn vmm_version(program: &Path) -> String {
 /// A daemon is at work, or the host does not do its part.
 pub async fn clear(config: Config) -> anyhow::Result<()> {
     let vmms = Arc::new(vmms(&config, Arc::new(|_, _| {})).await.context("the VMMs")?);
+    let networks = Arc::new(networks(&config).await?);
     let machines =
-        HostMachines::new(vmms.clone(), network(&config).await?, PathBuf::new(), &config.run_folder)?;
+        HostMachines::new(vmms.clone(), Arc::clone(&networks), PathBuf::new(), &config.run_folder)?;
     fail::point("clear.opened");
     for instance in machines.present().await? {
         machines.kill(instance).await?;
@@ -142,7 +155,8 @@ pub async fn clear(config: Config) -> anyhow::Result<()> {
     vmms.clear().context("the cgroup of all VMMs")?;
     fail::point("clear.cgroup_removed");
     // Also what belongs to no instance.
-    network(&config).await?.close().await.context("the guests' network")?;
+    let networks = Arc::into_inner(networks).context("the networks are in use")?;
+    networks.close().await.context("the guests' networks")?;
     fail::point("clear.network_closed");
     let removed = match std::fs::remove_dir_all(&config.run_folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).context("the run folder"),

@@ -17,7 +17,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::sleep;
 
-use super::launcher::NO_CGROUP;
+use super::launcher::NONE;
 use super::process::waitable;
 
 /// What a VMM may take beyond its guest's memory, in MiB: its own, its queues', the kernel's for it, and enough page cache
@@ -195,17 +195,20 @@ fn instance_of_scope(name: &str) -> Option<Id<Instance>> {
     name.rsplit_once('-')?.0.parse().ok()
 }
 
-/// What the launcher is told: the `cgroup.procs` to enter, and the words in front of the program.
+/// What the launcher is told: the `cgroup.procs` and the network namespace to enter, and the words in front of the program.
 pub(super) fn launch_words(
     place: Option<&Place>,
+    namespace: Option<&Path>,
     instance: Id<Instance>,
     limits: CgroupLimits,
 ) -> Vec<OsString> {
-    let Some(place) = place else { return vec![NO_CGROUP.into()] };
-    let Some(scope) = &place.scope else { return vec![place.folder.join("cgroup.procs").into()] };
+    let namespace = namespace.map_or_else(|| NONE.into(), OsString::from);
+    let Some(place) = place else { return vec![NONE.into(), namespace] };
+    let Some(scope) = &place.scope else {
+        return vec![place.folder.join("cgroup.procs").into(), namespace];
+    };
     // It asks systemd for a scope around its own process, and then becomes the program: the pid stays.
     let mut words = vec![
-        NO_CGROUP.to_owned(),
         "systemd-run".to_owned(),
         "--scope".to_owned(),
         "--quiet".to_owned(),
@@ -225,7 +228,7 @@ pub(super) fn launch_words(
         words.push(format!("--property={property}"));
     }
     words.push("--".to_owned());
-    words.into_iter().map(OsString::from).collect()
+    [NONE.into(), namespace].into_iter().chain(words.into_iter().map(OsString::from)).collect()
 }
 
 impl Place {
@@ -398,7 +401,7 @@ mod tests {
         let scope = place.scope.clone().unwrap();
         assert_eq!(instance_of_scope(&scope), Some(id));
         assert_ne!(cgroups.make(id, LIMITS).unwrap().unwrap(), place, "each boot has its own");
-        let words = launch_words(Some(&place), id, LIMITS);
+        let words = launch_words(Some(&place), None, id, LIMITS);
         for word in
             ["--scope", "--property=MemoryMax=1358954496", "--property=CPUQuota=300%", "--slice=bothy.slice"]
         {

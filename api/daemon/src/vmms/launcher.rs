@@ -1,5 +1,5 @@
 //! What a VMM's process is before it is one: this program, started anew by the daemon. It leaves the daemon's session,
-//! enters its cgroup, waits for the word that it is on record, and becomes the VMM. If the daemon dies before that word,
+//! enters its cgroup and the network namespace of its taps, waits for the word that it is on record, and becomes the VMM. If the daemon dies before that word,
 //! it ends: no VMM ever runs that is not on record.
 //!
 //! It does between fork and exec what would be unsafe there.
@@ -11,6 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
+use nix::sched::{CloneFlags, setns};
 use rustix::process::setsid;
 use rustix::stdio::dup2_stdin;
 
@@ -20,18 +21,20 @@ pub const LAUNCHER_WORD: &str = "vmm-launcher";
 /// The word on standard input.
 pub(super) const GO: u8 = b'g';
 
-/// Given instead of the path of a `cgroup.procs`.
-pub(super) const NO_CGROUP: &str = "-";
+/// Given instead of a path where there is none.
+pub(super) const NONE: &str = "-";
 
-/// Becomes a VMM. `arguments` are those behind the word that leads here: the `cgroup.procs` to enter or `-`, then the
-/// program and what it is given. Returns only if that fails.
+/// Becomes a VMM. `arguments` are those behind the word that leads here: the `cgroup.procs` to enter or `-`, the network
+/// namespace to enter or `-`, then the program and what it is given. Returns only if that fails.
 pub fn launch(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut arguments = arguments.into_iter();
-    let (Some(cgroup), Some(program)) = (arguments.next(), arguments.next()) else {
+    let (Some(cgroup), Some(namespace), Some(program)) =
+        (arguments.next(), arguments.next(), arguments.next())
+    else {
         eprintln!("bothyd: the launcher of VMMs is started by the daemon alone");
         return ExitCode::from(2);
     };
-    match prepare(&cgroup) {
+    match prepare(&cgroup, &namespace) {
         Ok(true) => {
             let error = Command::new(&program).args(arguments).exec();
             eprintln!("bothyd: cannot start {}: {error}", program.display());
@@ -46,11 +49,14 @@ pub fn launch(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn prepare(cgroup: &OsString) -> io::Result<bool> {
+fn prepare(cgroup: &OsString, namespace: &OsString) -> io::Result<bool> {
     setsid()?;
-    if cgroup != NO_CGROUP {
+    if cgroup != NONE {
         // 0 is whoever writes.
         std::fs::write(Path::new(cgroup), "0")?;
+    }
+    if namespace != NONE {
+        setns(File::open(namespace)?, CloneFlags::CLONE_NEWNET)?;
     }
     // The daemon may be protected from the out-of-memory killer; its VMMs are not for that.
     if let Err(error) = std::fs::write("/proc/self/oom_score_adj", "0") {

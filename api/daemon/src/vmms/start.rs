@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,8 +39,23 @@ impl Vmms {
     pub async fn boot(
         &self,
         instance: Id<Instance>,
+        config: VmConfig,
+        limits: CgroupLimits,
+    ) -> Result<(), HostError> {
+        self.boot_in(instance, config, limits, None).await
+    }
+
+    /// As `boot`, with the VMM in this network namespace, where its taps are.
+    ///
+    /// # Errors
+    ///
+    /// As for `boot`.
+    pub async fn boot_in(
+        &self,
+        instance: Id<Instance>,
         mut config: VmConfig,
         limits: CgroupLimits,
+        namespace: Option<&Path>,
     ) -> Result<(), HostError> {
         let mut slot = self.slot(instance).await;
         if self.is_there(&mut slot, instance).await? {
@@ -55,7 +71,7 @@ impl Vmms {
 
         config.console.log = Some(self.consoles.log(instance));
         config.console.log_bytes = self.config.console_log_bytes;
-        let started = self.start(instance, limits).await;
+        let started = self.start(instance, limits, namespace).await;
         let (mut record, process) = match started {
             Ok(started) => started,
             Err(error) => return Err(self.give_up(&slot, instance, error).await),
@@ -104,6 +120,7 @@ impl Vmms {
         &self,
         instance: Id<Instance>,
         limits: CgroupLimits,
+        namespace: Option<&Path>,
     ) -> Result<(Record, Arc<Process>), HostError> {
         let program = &self.config.program;
         match fs::metadata(program) {
@@ -131,7 +148,7 @@ impl Vmms {
             return Err(HostError::Failed("there is no launcher of VMMs".into()));
         };
         let mut command = Command::new(launcher);
-        command.args(words).args(launch_words(place.as_ref(), instance, limits)).arg(program);
+        command.args(words).args(launch_words(place.as_ref(), namespace, instance, limits)).arg(program);
         command.arg("--id").arg(instance.to_string());
         command.arg("--control").arg(control_path(&self.config.run_folder, instance));
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(stderr);

@@ -1,0 +1,154 @@
+//! The core's networks on this host: the plain one in the host's own namespace, and one for each VPC in a namespace of its
+//! own. Policies of the core become those of `hostnet`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use compute::id::VpcId;
+use compute::outside::{GroupPlan, GuardPlan, HostError, MemberPlan, NetworkPlan, Networks};
+use compute::resource;
+use compute::store::Answer;
+use hostnet::{
+    Bandwidth, Direction, Group, Member, Network, Outside, Peer, Policy, Protocol, Rule, Vpcs,
+};
+use tokio::sync::Mutex;
+
+use crate::fail;
+use crate::machines::failed;
+
+/// The networks of this host.
+pub struct HostNetworks {
+    host: Arc<Network>,
+    vpcs: Vpcs,
+    /// Those of VPCs that were asked for since the start.
+    open: Mutex<HashMap<VpcId, Arc<Network>>>,
+}
+
+impl HostNetworks {
+    /// The plain network and what VPCs are made with.
+    pub fn new(host: Network, vpcs: Vpcs) -> Self {
+        Self { host: Arc::new(host), vpcs, open: Mutex::default() }
+    }
+
+    /// The network of a plan, made if it is a VPC's and not there.
+    ///
+    /// # Errors
+    ///
+    /// The host does not do its part.
+    pub async fn open(&self, plan: NetworkPlan) -> Result<Arc<Network>, HostError> {
+        let NetworkPlan::Vpc { vpc, cidr } = plan else { return Ok(Arc::clone(&self.host)) };
+        let mut open = self.open.lock().await;
+        if let Some(network) = open.get(&vpc) {
+            return Ok(Arc::clone(network));
+        }
+        fail::point("vpc.making");
+        let network = self.vpcs.make(vpc.number(), cidr).await.map_err(|error| failed(&error))?;
+        fail::point("vpc.made");
+        Ok(Arc::clone(open.entry(vpc).or_insert(Arc::new(network))))
+    }
+
+    /// The network of a plan, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// The host does not do its part.
+    pub async fn find(&self, plan: NetworkPlan) -> Result<Option<Arc<Network>>, HostError> {
+        match plan {
+            NetworkPlan::Vpc { vpc, .. } if !self.present().await?.contains(&vpc) => Ok(None),
+            NetworkPlan::Vpc { .. } | NetworkPlan::Host => self.open(plan).await.map(Some),
+        }
+    }
+
+    /// All that are open.
+    pub async fn all(&self) -> Vec<Arc<Network>> {
+        let open = self.open.lock().await;
+        std::iter::once(&self.host).chain(open.values()).cloned().collect()
+    }
+
+    /// Removes all that was made on the host. Guests that run have no network any more.
+    ///
+    /// # Errors
+    ///
+    /// The host does not do its part.
+    pub async fn close(self) -> anyhow::Result<()> {
+        drop(self.open);
+        self.vpcs.close().await?;
+        if let Some(host) = Arc::into_inner(self.host) {
+            host.close().await?;
+        }
+        Ok(())
+    }
+}
+
+impl Networks for HostNetworks {
+    fn guard<'a>(&'a self, network: NetworkPlan, plan: &'a GuardPlan) -> Answer<'a, Result<(), HostError>> {
+        Box::pin(async move {
+            let network = self.open(network).await?;
+            let policy = policy(&network, plan);
+            fail::point("rules.changing");
+            network.apply(&policy).await.map_err(|error| failed(&error))?;
+            fail::point("rules.changed");
+            Ok(())
+        })
+    }
+
+    fn remove(&self, vpc: VpcId) -> Answer<'_, Result<(), HostError>> {
+        Box::pin(async move {
+            // Held, so that nobody makes it anew meanwhile.
+            let mut open = self.open.lock().await;
+            open.remove(&vpc);
+            fail::point("vpc.removing");
+            self.vpcs.remove(vpc.number()).await.map_err(|error| failed(&error))?;
+            fail::point("vpc.removed");
+            Ok(())
+        })
+    }
+
+    fn present(&self) -> Answer<'_, Result<Vec<VpcId>, HostError>> {
+        Box::pin(async move {
+            let numbers = self.vpcs.present().map_err(|error| failed(&error))?;
+            Ok(numbers.into_iter().map(VpcId::new).collect())
+        })
+    }
+}
+
+fn policy(network: &Network, plan: &GuardPlan) -> Policy {
+    Policy {
+        members: plan.members.iter().map(|member| one(network, member)).collect(),
+        groups: plan.groups.iter().map(group).collect(),
+    }
+}
+
+fn one(network: &Network, plan: &MemberPlan) -> Member {
+    let limit = (plan.bandwidth_mbps > 0).then_some(plan.bandwidth_mbps);
+    Member {
+        tap: network.tap_name(plan.interface.number()),
+        address: plan.address,
+        groups: plan.groups.iter().map(ToString::to_string).collect(),
+        outside: plan.public.map_or(Outside::Shared, Outside::Public),
+        bandwidth: Bandwidth { in_mbit: limit, out_mbit: limit },
+    }
+}
+
+fn group(plan: &GroupPlan) -> Group {
+    Group { name: plan.id.to_string(), rules: plan.rules.iter().map(rule).collect() }
+}
+
+fn rule(rule: &resource::SecurityRule) -> Rule {
+    Rule {
+        direction: match rule.direction {
+            resource::Direction::Ingress => Direction::In,
+            resource::Direction::Egress => Direction::Out,
+        },
+        protocol: match rule.protocol {
+            resource::Protocol::All => Protocol::All,
+            resource::Protocol::Tcp { from, to } => Protocol::Tcp { from, to },
+            resource::Protocol::Udp { from, to } => Protocol::Udp { from, to },
+            resource::Protocol::Icmp { kind, code } => Protocol::Icmp { kind, code },
+        },
+        peer: match &rule.peer {
+            resource::Peer::Cidr(cidr) => Peer::Cidr(*cidr),
+            resource::Peer::Group { group, .. } => Peer::Group(group.to_string()),
+        },
+    }
+}
