@@ -13,7 +13,14 @@ fn disk(id: &str, path: std::path::PathBuf) -> Disk {
 }
 
 fn nic(tap: &str) -> Nic {
-    Nic { tap: TapSource::Name(tap.to_owned()), mac: None, mtu: None, dhcp: None, metadata: None, guard: None }
+    Nic {
+        tap: TapSource::Name(tap.to_owned()),
+        mac: None,
+        mtu: None,
+        dhcp: None,
+        metadata: None,
+        guard: None,
+    }
 }
 
 #[test]
