@@ -8,9 +8,9 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use devices::virtio::VirtioDevice;
 use devices::virtio::block::{Block, BlockConfig, Disk, EngineChoice};
 use devices::virtio::net::{DhcpConfig, GuardConfig, MetadataConfig, Net, NetConfig, ServiceConfig, Tap};
+use devices::virtio::{RingPosition, VirtioDevice};
 use driver::{BUFFERS, Driver, FEATURE_EVENT_IDX, FEATURE_INDIRECT, count, guest_memory, into, out};
 
 const TIME: Duration = Duration::from_secs(2);
@@ -126,10 +126,11 @@ fn packets_past_the_services() {
 fn pass_packets(services: ServiceConfig, buffers: u32) -> f64 {
     const MAC: [u8; 6] = [2; 6];
     const BYTES: u32 = 12 + 14 + 1200;
+    /// As many as the device sends between two looks at other things.
+    const PACKETS: usize = 64;
     let tap = Tap::from_socket(fs::OpenOptions::new().write(true).open("/dev/null").unwrap());
     let mut net = Net::new(NetConfig { tap, mac: MAC, mtu: None, services }).unwrap();
     let mut driver = Driver::new(&guest_memory(), 1, 256, FEATURE_EVENT_IDX);
-    net.start_queue(driver.ready_at_start()).unwrap();
     let builder = etherparse::PacketBuilder::ethernet2(MAC, [6; 6]).ipv4(OWN.octets(), ROUTER.octets(), 64);
     let mut packet = vec![0; 12];
     builder.udp(1000, 2000).write(&mut packet, &[7; 1172]).unwrap();
@@ -139,24 +140,23 @@ fn pass_packets(services: ServiceConfig, buffers: u32) -> f64 {
     let rest = (BYTES - first) / (buffers - 1).max(1);
     let mut chain = vec![out(BUFFERS, first)];
     chain.extend((1..buffers).map(|at| out(BUFFERS + u64::from(first + (at - 1) * rest), rest)));
-    let packets = 256 / buffers;
-    let mut best = Duration::MAX;
+    // On this thread, so that nothing is measured but the work; without what it takes to begin, which an empty ring tells.
+    let mut position = RingPosition { next_avail: 0, next_used: 0 };
+    let mut best = [Duration::MAX; 2];
     let start = Instant::now();
     while start.elapsed() < TIME {
-        for _ in 0..packets {
-            driver.add(&chain);
-        }
-        let begin = Instant::now();
-        driver.notify();
-        let mut done = 0;
-        while done < packets {
-            match driver.try_used() {
-                Some(_) => done += 1,
-                None => std::hint::spin_loop(),
+        for (best, packets) in best.iter_mut().zip([0, PACKETS]) {
+            for _ in 0..packets {
+                driver.add(&chain);
+            }
+            let queue = driver.ready(position);
+            let begin = Instant::now();
+            position = net.serve_once(queue).unwrap();
+            *best = begin.elapsed().min(*best);
+            for _ in 0..packets {
+                driver.try_used().unwrap();
             }
         }
-        best = best.min(begin.elapsed());
     }
-    net.stop_queue(1);
-    best.as_nanos() as f64 / f64::from(packets)
+    best[1].saturating_sub(best[0]).as_nanos() as f64 / PACKETS as f64
 }
