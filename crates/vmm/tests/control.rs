@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use process::{Process, Reply, SOON, check_refusal, refused};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use vmm_api::{ClientError, ErrorCode, EventKind, ExitReason, VmConfig, VmInfo, VmState};
+use vmm_api::{ClientError, ErrorCode, EventKind, ExitReason, NicUpdate, VmConfig, VmInfo, VmState};
 
 /// A configuration that is fine until it is booted.
 fn config() -> Value {
@@ -97,6 +97,11 @@ async fn malformed_requests_are_told_what_is_wrong() {
         ("POST /v1/vm/power-button", String::new(), WrongState, "configuration"),
         ("POST /v1/vm/reset", String::new(), WrongState, "configuration"),
         ("POST /v1/vm/kill", String::new(), WrongState, "configuration"),
+        ("PATCH /v1/vm/nics/0", r#"{"metadata_hop_limit":2}"#.into(), WrongState, "configuration"),
+        ("PATCH /v1/vm/nics/0", "{}".into(), MalformedRequest, "metadata_hop_limit"),
+        ("PATCH /v1/vm/nics/0", r#"{"metadata_hop_limit":256}"#.into(), MalformedRequest, "256"),
+        ("PATCH /v1/vm/nics/x", r#"{"metadata_hop_limit":2}"#.into(), NotFound, "/v1/vm/nics/x"),
+        ("GET /v1/vm/nics/0", String::new(), MethodNotAllowed, "GET"),
         ("PUT /v1/vm", String::new(), MalformedRequest, "no body"),
         ("PUT /v1/vm", "{\n \"vcpus\": }".into(), MalformedRequest, "line 2 column 11"),
         ("PUT /v1/vm", "{} {}".into(), MalformedRequest, "missing field `vcpus`"),
@@ -143,6 +148,33 @@ async fn malformed_requests_are_told_what_is_wrong() {
 }
 
 /// Sends as many bytes of body as it is let, in pieces.
+#[tokio::test]
+async fn a_network_interface_is_changed_in_the_configuration_too() {
+    let vmm = Process::start().await;
+    let mut config = config();
+    config["nics"] = json!([
+        {"tap": {"name": "t"}},
+        {"tap": {"name": "u"}, "metadata": {"socket": "/s", "addresses": ["169.254.169.254"]}},
+    ]);
+    vmm.client.configure(&parse(&config)).await.unwrap();
+    let hop_limit =
+        |info: &VmInfo| info.config.as_ref().unwrap().nics[1].metadata.as_ref().unwrap().hop_limit;
+    let update = |metadata_hop_limit| NicUpdate { metadata_hop_limit };
+    let info = vmm.client.update_nic(1, &update(2)).await.unwrap();
+    assert_eq!((hop_limit(&info), info.state), (2, VmState::Configured));
+    assert_eq!(hop_limit(&vmm.client.info().await.unwrap()), 2);
+    vmm.client.update_nic(1, &update(2)).await.unwrap();
+
+    refusal(vmm.client.update_nic(1, &update(0)).await, ErrorCode::InvalidConfig);
+    refusal(vmm.client.update_nic(0, &update(2)).await, ErrorCode::InvalidConfig);
+    refusal(vmm.client.update_nic(2, &update(2)).await, ErrorCode::NotFound);
+    refusal(vmm.client.update_nic(usize::MAX, &update(2)).await, ErrorCode::NotFound);
+    assert_eq!(hop_limit(&vmm.client.info().await.unwrap()), 2);
+    // Another configuration is another matter.
+    let info = vmm.client.configure(&parse(&config)).await.unwrap();
+    assert_eq!(hop_limit(&info), 64);
+}
+
 fn send_large(stream: &mut UnixStream, head: &str, pieces: usize, piece: &[u8]) {
     stream.write_all(head.as_bytes()).unwrap();
     for _ in 0..pieces {

@@ -12,11 +12,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::timeout;
-use vmm_api::{CONSOLE_OFFSET_HEADER, CONSOLE_PROTOCOL, ErrorBody, ErrorCode};
+use vmm_api::{CONSOLE_OFFSET_HEADER, CONSOLE_PROTOCOL, ErrorBody, ErrorCode, VmInfo};
 
 use crate::machine::Machine;
 
@@ -66,6 +67,10 @@ async fn answer(request: Request<Incoming>, machine: &Rc<Machine>) -> HttpAnswer
     let info = match (&method, path.as_str()) {
         (&Method::GET, "/v1/vm") => Ok(machine.info()),
         (&Method::PUT, "/v1/vm") => configure(request, machine).await,
+        (&Method::PATCH, path) if path.starts_with("/v1/vm/nics/") => {
+            let index = path.rsplit('/').next().and_then(|index| index.parse().ok());
+            update_nic(request, machine, index.unwrap_or(usize::MAX)).await
+        }
         (&Method::POST, "/v1/vm/boot") => machine.boot().await,
         (&Method::POST, "/v1/vm/pause") => machine.pause(true),
         (&Method::POST, "/v1/vm/resume") => machine.pause(false),
@@ -99,11 +104,22 @@ async fn answer(request: Request<Incoming>, machine: &Rc<Machine>) -> HttpAnswer
     info.map_or_else(|error| refusal(&error), |info| json(StatusCode::OK, &info))
 }
 
-async fn configure(request: Request<Incoming>, machine: &Machine) -> Result<vmm_api::VmInfo, ErrorBody> {
+async fn configure(request: Request<Incoming>, machine: &Machine) -> Result<VmInfo, ErrorBody> {
+    machine.configure(body(request).await?)
+}
+
+async fn update_nic(
+    request: Request<Incoming>,
+    machine: &Machine,
+    index: usize,
+) -> Result<VmInfo, ErrorBody> {
+    machine.update_nic(index, &body(request).await?)
+}
+
+async fn body<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, ErrorBody> {
     let malformed = |message: String| ErrorCode::MalformedRequest.body(message, "");
     let body = request.into_body().collect().await.map_err(|error| malformed(error.to_string()))?;
-    let config = serde_json::from_slice(&body.to_bytes()).map_err(|error| malformed(error.to_string()))?;
-    machine.configure(config)
+    serde_json::from_slice(&body.to_bytes()).map_err(|error| malformed(error.to_string()))
 }
 
 /// The console as a stream: output one way, and what is typed comes back as output.

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use vmm_api::{
     ConsoleHistory, ErrorBody, ErrorCode, Event, EventKind, EventPage, Exit, ExitReason, MAX_CONSOLE_BYTES,
-    Pids, VmConfig, VmInfo, VmState,
+    NicUpdate, Pids, VmConfig, VmInfo, VmState,
 };
 
 use crate::behaviour::Behaviour;
@@ -107,6 +107,26 @@ impl Machine {
         inner.info.state = VmState::Configured;
         drop(inner);
         self.push(EventKind::Configured);
+        Ok(self.info())
+    }
+
+    /// Changes a network interface that has a metadata service.
+    pub fn update_nic(&self, index: usize, update: &NicUpdate) -> Answer {
+        let state = self.lock().info.state;
+        if !matches!(state, VmState::Configured | VmState::Running | VmState::Paused) {
+            return wrong_state("have a network interface changed", state);
+        }
+        let mut inner = self.lock();
+        let nic = inner.info.config.as_mut().and_then(|config| config.nics.get_mut(index));
+        let Some(nic) = nic else {
+            return Err(ErrorCode::NotFound.body(format!("there is no network interface {index}"), ""));
+        };
+        let Some(metadata) = &mut nic.metadata else {
+            let message = format!("network interface {index} has no metadata service");
+            return Err(ErrorCode::InvalidConfig.body(message, ""));
+        };
+        metadata.hop_limit = update.metadata_hop_limit;
+        drop(inner);
         Ok(self.info())
     }
 

@@ -73,12 +73,12 @@ fn is_at(route: &str, path: &str) -> bool {
     loop {
         match (wanted.next(), given.next()) {
             (None, None) => return true,
-            (Some(name), Some(part)) if name == part => {}
             (Some(name), Some(part)) if name.starts_with('{') => {
                 if part.is_empty() || !part.bytes().all(|byte| byte.is_ascii_digit()) {
                     return false;
                 }
             }
+            (Some(name), Some(part)) if name == part => {}
             _ => return false,
         }
     }

@@ -49,6 +49,8 @@ pub(super) enum Refusal {
 }
 
 pub(super) struct Guard {
+    /// Of the card, for the log.
+    name: String,
     mac: [u8; 6],
     /// Addresses with their masks, as numbers.
     networks: Vec<(u32, u32)>,
@@ -57,10 +59,10 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    pub(super) fn new(config: &GuardConfig, mac: [u8; 6], counts: Arc<GuardCounts>) -> Self {
+    pub(super) fn new(name: &str, config: &GuardConfig, mac: [u8; 6], counts: Arc<GuardCounts>) -> Self {
         let networks = config.addresses.iter();
         let networks = networks.map(|network| (network.network().into(), network.netmask().into())).collect();
-        Self { mac, networks, ipv6: config.ipv6, counts }
+        Self { name: name.to_owned(), mac, networks, ipv6: config.ipv6, counts }
     }
 
     /// Whether a frame comes from this card. All that the guest sends has to, whoever it is for.
@@ -103,7 +105,13 @@ impl Guard {
         };
         let count = counter.fetch_add(1, Relaxed) + 1;
         if count.is_power_of_two() {
-            log::warn!("dropped {count} packets of the guest {what}, the last one: {frame:?}");
+            // Ordinary guests try IPv6 of their own accord.
+            let level = if refusal == Refusal::Ipv6 { log::Level::Debug } else { log::Level::Warn };
+            log::log!(
+                level,
+                "{}: dropped {count} packets of the guest {what}, the last one: {frame:?}",
+                self.name
+            );
         }
     }
 }
@@ -120,7 +128,7 @@ mod tests {
 
     fn guard(ipv6: bool) -> Guard {
         let addresses = ["10.0.0.5/32", "172.16.4.77/30"].map(|network| network.parse().unwrap()).to_vec();
-        Guard::new(&GuardConfig { addresses, ipv6 }, MAC, Arc::default())
+        Guard::new("net0", &GuardConfig { addresses, ipv6 }, MAC, Arc::default())
     }
 
     fn udp(source: Ipv4Addr, destination: Ipv4Addr, ports: (u16, u16)) -> Packet {

@@ -91,8 +91,9 @@ impl Services {
         self.answers.clear();
     }
 
-    /// What the transmitting worker asks. `name` is its own, as in `net0-tx`.
-    pub(super) fn gate(&mut self, name: &str) -> std::io::Result<Gate> {
+    /// What the transmitting worker asks. `worker` is its name, as in `net0-tx`.
+    pub(super) fn gate(&mut self, worker: &str) -> std::io::Result<Gate> {
+        let name = worker.trim_end_matches("-tx");
         let guard = self.config.guard.as_ref().zip(self.handles.guard.as_ref());
         let dhcp = self.config.dhcp.as_ref().zip(self.handles.dhcp.as_ref());
         let mut metadata = None;
@@ -100,7 +101,7 @@ impl Services {
             let relay = match &self.relay {
                 Some(relay) => Arc::clone(relay),
                 None => {
-                    let name = format!("{}-md", name.trim_end_matches("-tx"));
+                    let name = format!("{name}-md");
                     let answers = Arc::clone(&self.answers);
                     let handle = Arc::clone(handle);
                     let relay = Relay::start(&name, config, self.mac, self.mtu, answers, handle)?;
@@ -112,7 +113,7 @@ impl Services {
         }
         Ok(Gate {
             mac: self.mac,
-            guard: guard.map(|(config, counts)| Guard::new(config, self.mac, Arc::clone(counts))),
+            guard: guard.map(|(config, counts)| Guard::new(name, config, self.mac, Arc::clone(counts))),
             dhcp: dhcp.map(|(config, counts)| {
                 let (answers, counts) = (Arc::clone(&self.answers), Arc::clone(counts));
                 DhcpServer::new(Arc::new(config.clone()), self.mac, answers, counts)
