@@ -17,7 +17,7 @@ use crate::public::Announcer;
 use crate::rules::{Content, Pin, Table, content, nft, table};
 use crate::{
     ApplyPolicyError, AttachTapError, CloseNetworkError, Counts, DetachTapError, HostError, ListTapsError,
-    OpenNetworkError, OpenTapError, Policy, ReadCountsError, RuleCount, policy, sysctl, tun,
+    OpenNetworkError, OpenTapError, Policy, ReadCountsError, RuleCount, conntrack, policy, sysctl, tun,
 };
 
 /// The router's address on the wire, the same on each tap and at each start ("bothy", locally administered): a guest that
@@ -265,6 +265,7 @@ impl Network {
         self.change(&mut state, &before, std::slice::from_ref(&pin)).await.map_err(failed)?;
         for old in before.iter().filter(|old| old.address != *address) {
             links::delete_guest_route(netlink, &link, old.address).await.map_err(failed)?;
+            self.forget(old.address).await.map_err(failed)?;
         }
         state.pins.insert(tap.clone(), vec![pin]);
 
@@ -318,9 +319,17 @@ impl Network {
         let before = state.pins.get(tap).cloned().unwrap_or_default();
         if !before.is_empty() {
             self.change(&mut state, &before, &[]).await.map_err(failed)?;
+            for old in &before {
+                self.forget(old.address).await.map_err(failed)?;
+            }
             state.pins.remove(tap);
         }
         Ok(())
+    }
+
+    /// Forgets the connections of a guest that is gone, so that the next one with its address has none of them.
+    async fn forget(&self, address: Ipv4Addr) -> Result<(), HostError> {
+        self.namespace.run(move || conntrack::forget(address)).await?
     }
 
     /// Changes who is there. Where that cannot be done because somebody emptied the ruleset, it is made whole again.

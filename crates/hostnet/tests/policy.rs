@@ -174,6 +174,43 @@ fn a_policy_outlives_the_daemon_and_a_flush() {
 }
 
 #[test]
+fn the_next_guest_with_an_address_has_no_connections() {
+    in_namespace(async || {
+        let world = uplink();
+        let network = open().await;
+        let (first, second) = (Wire::guest(&network, 5).await, Wire::guest(&network, 6).await);
+        let mut policy = Policy {
+            members: vec![member(&network, 5, &["sg"])],
+            groups: vec![group("sg", &[udp_in(80, cidr("0.0.0.0/0")), Rule::ALL_OUT])],
+        };
+        policy.members[0].outside = Outside::Public(PUBLIC);
+        network.apply(&policy).await.unwrap();
+        // Begun by others, from inside and outside, and by itself.
+        second.send_udp(1, (first.address, 80), b"begun");
+        assert_eq!(first.hears(), "begun");
+        first.send_udp(80, (second.address, 1), b"answered");
+        assert_eq!(second.hears(), "answered");
+        world.send_udp_on_wire(1, (PUBLIC, 80), b"begun");
+        assert_eq!(first.hears(), "begun");
+        first.send_udp(80, (GATEWAY, 1), b"answered");
+        assert_eq!(world.hears(), "answered");
+        first.send_udp(2, (WORLD, 7), b"out");
+        assert_eq!(world.hears(), "out");
+
+        network.detach(&place(&network, 5).tap).await.unwrap();
+        policy.groups[0].rules[0] = udp_in(81, cidr("0.0.0.0/0"));
+        network.apply(&policy).await.unwrap();
+        let heir = Wire::guest(&network, 5).await;
+        second.send_udp(1, (heir.address, 80), b"goes on");
+        world.send_udp_on_wire(1, (PUBLIC, 80), b"goes on");
+        world.send_udp_on_wire(7, (PUBLIC, 2), b"answer");
+        second.send_udp(1, (heir.address, 81), b"new");
+        assert_eq!(heir.hears(), "new", "the first to arrive");
+        network.close().await.unwrap();
+    });
+}
+
+#[test]
 fn nobody_outside_is_a_member() {
     in_namespace(async || {
         let world = uplink();
