@@ -4,7 +4,7 @@
 
 mod namespace;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
@@ -283,6 +283,17 @@ fn public_addresses_lead_in_and_out() {
         assert_eq!(first.receive_udp().from, (second.address, 3));
         first.send_udp(80, (second.address, 3), b"answer");
         assert_eq!(second.receive_udp().from, (PUBLIC, 80));
+
+        // So it is on the host itself.
+        let host = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        host.set_read_timeout(Some(namespace::DEADLINE)).unwrap();
+        host.send_to(b"host", (PUBLIC, 80)).unwrap();
+        let arrived = first.receive_udp();
+        assert_eq!(arrived.payload, b"host");
+        first.send_udp(80, arrived.from, b"answer to the host");
+        let mut bytes = [0; 64];
+        let (length, from) = host.recv_from(&mut bytes).unwrap();
+        assert_eq!((&bytes[..length], from), (&b"answer to the host"[..], (PUBLIC, 80).into()));
 
         // Moved: both begun and new connections are the other's, or nobody's.
         policy.members[0].outside = Outside::Shared;
