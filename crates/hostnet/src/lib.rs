@@ -19,6 +19,7 @@
 //! Bandwidths are limited by nftables (what is too much is dropped) and not by tc: rtnetlink knows none of the queueing
 //! disciplines that would do, and traffic within a network is not to be limited, which a queue on a tap cannot tell apart.
 
+mod conntrack;
 mod error;
 mod links;
 mod namespace;

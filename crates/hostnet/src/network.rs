@@ -17,7 +17,7 @@ use crate::public::Announcer;
 use crate::rules::{Content, Pin, Table, content, nft, table};
 use crate::{
     ApplyPolicyError, AttachTapError, CloseNetworkError, Counts, DetachTapError, HostError, ListTapsError,
-    OpenNetworkError, OpenTapError, Policy, ReadCountsError, RuleCount, policy, sysctl, tun,
+    OpenNetworkError, OpenTapError, Policy, ReadCountsError, RuleCount, conntrack, policy, sysctl, tun,
 };
 
 /// The router's address on the wire, the same on each tap and at each start ("bothy", locally administered): a guest that
@@ -100,10 +100,12 @@ pub struct Network {
 struct State {
     /// What may be in the table's set: all that was ever asked to be, and not yet seen to be gone.
     pins: BTreeMap<String, Vec<Pin>>,
-    /// What a policy left in the table.
-    content: Content,
-    /// The policy that is wholly in force, if it is known.
+    /// What a policy left in the table; none while that is in doubt.
+    content: Option<Content>,
+    /// The policy that was asked for last, if any was since this was opened.
     policy: Option<Policy>,
+    /// Whether it is known to be wholly in force.
+    in_force: bool,
 }
 
 impl Network {
@@ -133,7 +135,8 @@ impl Network {
         let pool = Ipv4Net::aggregate(&pool);
         let taps = format!("{prefix}-");
         let table = Table { name: table, cidr, taps, pool, services, flow_log, is_alone };
-        let state = State { pins: BTreeMap::new(), content: Content::default(), policy: None };
+        let state =
+            State { pins: BTreeMap::new(), content: Some(Content::default()), policy: None, in_force: false };
         let mut network = Self { table, namespace, announcer, state: Mutex::new(state) };
         let netlink = network.namespace.netlink().await?;
         let taps = network.taps(&netlink).await?;
@@ -143,7 +146,7 @@ impl Network {
         let state = network.state.get_mut();
         let repaired = match &found {
             Some(objects) => {
-                state.content = Content::listed(objects);
+                state.content = Some(Content::listed(objects));
                 let repair = table::repair(&network.table, &guests);
                 nft::apply(&network.namespace, repair, "mend our table").await
             }
@@ -155,7 +158,7 @@ impl Network {
             );
         }
         if found.is_none() || matches!(repaired, Err(HostError::Rules { .. })) {
-            state.content = Content::default();
+            state.content = Some(Content::default());
             let whole = table::ruleset(&network.table, &guests);
             nft::apply(&network.namespace, whole, "make our table").await?;
         } else {
@@ -262,6 +265,7 @@ impl Network {
         self.change(&mut state, &before, std::slice::from_ref(&pin)).await.map_err(failed)?;
         for old in before.iter().filter(|old| old.address != *address) {
             links::delete_guest_route(netlink, &link, old.address).await.map_err(failed)?;
+            self.forget(old.address).await.map_err(failed)?;
         }
         state.pins.insert(tap.clone(), vec![pin]);
 
@@ -315,9 +319,17 @@ impl Network {
         let before = state.pins.get(tap).cloned().unwrap_or_default();
         if !before.is_empty() {
             self.change(&mut state, &before, &[]).await.map_err(failed)?;
+            for old in &before {
+                self.forget(old.address).await.map_err(failed)?;
+            }
             state.pins.remove(tap);
         }
         Ok(())
+    }
+
+    /// Forgets the connections of a guest that is gone, so that the next one with its address has none of them.
+    async fn forget(&self, address: Ipv4Addr) -> Result<(), HostError> {
+        self.namespace.run(move || conntrack::forget(address)).await?
     }
 
     /// Changes who is there. Where that cannot be done because somebody emptied the ruleset, it is made whole again.
@@ -326,7 +338,7 @@ impl Network {
         let changed = nft::apply(&self.namespace, commands, "change our table").await;
         let Err(HostError::Rules { said, .. }) = changed else { return changed };
         log::warn!("the rules of the guests' network are made anew, since they could not be changed: {said}");
-        let content = state.policy.as_ref().map(|policy| Content::of(&self.table, policy));
+        let content = state.policy.as_ref().map(Content::of);
         self.make_whole(state, gone, content.unwrap_or_default()).await
     }
 
@@ -339,7 +351,7 @@ impl Network {
         let mut commands = table::ruleset(&self.table, &guests);
         commands.extend(content::change(&self.table, &Content::default(), &content));
         nft::apply(&self.namespace, commands, "make our table").await?;
-        state.content = content;
+        state.content = Some(content);
         self.help().await
     }
 
@@ -364,31 +376,37 @@ impl Network {
             return Err(ApplyPolicyError::NotOurs(member.tap.clone()));
         }
         let mut state = self.state.lock().await;
-        if state.policy.as_ref() == Some(policy) {
+        if state.in_force && state.policy.as_ref() == Some(policy) {
             return Ok(());
         }
-        let after = Content::of(&self.table, policy);
-        let commands = content::change(&self.table, &state.content, &after);
-        if !commands.is_empty() {
-            // Whoever ends this in between, what may be in the table is not taken for what is.
-            state.policy = None;
-            let forgotten = state.content.forgotten(&after);
-            state.content = forgotten;
-            match nft::apply(&self.namespace, commands, "change our table").await {
-                Err(HostError::Rules { said, .. }) => {
-                    log::warn!(
-                        "the rules of the guests' network are made anew, since they could not be changed: {said}"
-                    );
-                    self.make_whole(&mut state, &[], after).await?;
-                }
-                done => {
-                    done?;
-                    state.content = after;
+        let after = Content::of(policy);
+        // Whoever ends this in between, what may be in the table is not taken for what is.
+        state.in_force = false;
+        state.policy = Some(policy.clone());
+        match state.content.take() {
+            Some(before) => {
+                let commands = content::change(&self.table, &before, &after);
+                let changed = match commands.is_empty() {
+                    true => Ok(()),
+                    false => nft::apply(&self.namespace, commands, "change our table").await,
+                };
+                match changed {
+                    Err(HostError::Rules { said, .. }) => {
+                        log::warn!(
+                            "the rules of the guests' network are made anew, since they could not be changed: {said}"
+                        );
+                        self.make_whole(&mut state, &[], after).await?;
+                    }
+                    done => {
+                        done?;
+                        state.content = Some(after);
+                    }
                 }
             }
+            None => self.make_whole(&mut state, &[], after).await?,
         }
         self.announcer.announce(&self.table.pool, policy).await?;
-        state.policy = Some(policy.clone());
+        state.in_force = true;
         Ok(())
     }
 

@@ -4,7 +4,8 @@
 
 mod namespace;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
 use etherparse::{NetSlice, PacketBuilder, SlicedPacket, TransportSlice};
@@ -13,6 +14,8 @@ use hostnet::{
     ROUTER_MAC, Rule,
 };
 use namespace::{GATEWAY, HOST, WORLD, Wire, everything, host_mac, in_namespace, ip, nft, place, uplink};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 
 const PUBLIC: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 70);
 const OTHER_PUBLIC: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 71);
@@ -171,6 +174,43 @@ fn a_policy_outlives_the_daemon_and_a_flush() {
 }
 
 #[test]
+fn the_next_guest_with_an_address_has_no_connections() {
+    in_namespace(async || {
+        let world = uplink();
+        let network = open().await;
+        let (first, second) = (Wire::guest(&network, 5).await, Wire::guest(&network, 6).await);
+        let mut policy = Policy {
+            members: vec![member(&network, 5, &["sg"])],
+            groups: vec![group("sg", &[udp_in(80, cidr("0.0.0.0/0")), Rule::ALL_OUT])],
+        };
+        policy.members[0].outside = Outside::Public(PUBLIC);
+        network.apply(&policy).await.unwrap();
+        // Begun by others, from inside and outside, and by itself.
+        second.send_udp(1, (first.address, 80), b"begun");
+        assert_eq!(first.hears(), "begun");
+        first.send_udp(80, (second.address, 1), b"answered");
+        assert_eq!(second.hears(), "answered");
+        world.send_udp_on_wire(1, (PUBLIC, 80), b"begun");
+        assert_eq!(first.hears(), "begun");
+        first.send_udp(80, (GATEWAY, 1), b"answered");
+        assert_eq!(world.hears(), "answered");
+        first.send_udp(2, (WORLD, 7), b"out");
+        assert_eq!(world.hears(), "out");
+
+        network.detach(&place(&network, 5).tap).await.unwrap();
+        policy.groups[0].rules[0] = udp_in(81, cidr("0.0.0.0/0"));
+        network.apply(&policy).await.unwrap();
+        let heir = Wire::guest(&network, 5).await;
+        second.send_udp(1, (heir.address, 80), b"goes on");
+        world.send_udp_on_wire(1, (PUBLIC, 80), b"goes on");
+        world.send_udp_on_wire(7, (PUBLIC, 2), b"answer");
+        second.send_udp(1, (heir.address, 81), b"new");
+        assert_eq!(heir.hears(), "new", "the first to arrive");
+        network.close().await.unwrap();
+    });
+}
+
+#[test]
 fn nobody_outside_is_a_member() {
     in_namespace(async || {
         let world = uplink();
@@ -243,6 +283,17 @@ fn public_addresses_lead_in_and_out() {
         assert_eq!(first.receive_udp().from, (second.address, 3));
         first.send_udp(80, (second.address, 3), b"answer");
         assert_eq!(second.receive_udp().from, (PUBLIC, 80));
+
+        // So it is on the host itself.
+        let host = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        host.set_read_timeout(Some(namespace::DEADLINE)).unwrap();
+        host.send_to(b"host", (PUBLIC, 80)).unwrap();
+        let arrived = first.receive_udp();
+        assert_eq!(arrived.payload, b"host");
+        first.send_udp(80, arrived.from, b"answer to the host");
+        let mut bytes = [0; 64];
+        let (length, from) = host.recv_from(&mut bytes).unwrap();
+        assert_eq!((&bytes[..length], from), (&b"answer to the host"[..], (PUBLIC, 80).into()));
 
         // Moved: both begun and new connections are the other's, or nobody's.
         policy.members[0].outside = Outside::Shared;
@@ -438,6 +489,79 @@ fn what_makes_no_sense_changes_nothing() {
         assert!(matches!(network.apply(&policy).await, Err(ApplyPolicyError::NotInPool { .. })));
         assert_eq!(everything(), before);
         assert_eq!(network.counts().await.unwrap(), hostnet::Counts::default());
+        network.close().await.unwrap();
+    });
+}
+
+/// Hears a group of nflog, as a program for flow logs would (linux/netfilter/nfnetlink_log.h).
+struct FlowLog(OwnedFd);
+
+impl FlowLog {
+    fn open(group: u16) -> Self {
+        let socket =
+            socket(AddressFamily::Netlink, SockType::Raw, SockFlag::empty(), SockProtocol::NetlinkNetFilter);
+        let log = Self(socket.unwrap());
+        // To be told of the group (NFULA_CFG_CMD, bind), and the packets too (NFULA_CFG_MODE, copy).
+        log.configure(group, &[5, 0, 1, 0, 1, 0, 0, 0]);
+        log.configure(group, &[10, 0, 2, 0, 0, 0, 0xff, 0xff, 2, 0, 0, 0]);
+        log
+    }
+
+    fn configure(&self, group: u16, attribute: &[u8]) {
+        let length = 20 + attribute.len() as u32;
+        let message = [
+            &length.to_ne_bytes()[..],
+            &0x0401u16.to_ne_bytes(), // NFNL_SUBSYS_ULOG, NFULNL_MSG_CONFIG
+            &5u16.to_ne_bytes(),      // a request, to be acknowledged
+            &[0; 8],
+            &[0, 0],
+            &group.to_be_bytes(),
+            attribute,
+        ];
+        nix::unistd::write(&self.0, &message.concat()).unwrap();
+        let answer = self.read();
+        assert_eq!(answer[16..20], [0; 4], "refused");
+    }
+
+    fn read(&self) -> Vec<u8> {
+        let mut waited = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        assert_eq!(poll(&mut waited, PollTimeout::try_from(namespace::DEADLINE).unwrap()).unwrap(), 1);
+        let mut bytes = vec![0; 65536];
+        let length = nix::unistd::read(&self.0, &mut bytes).unwrap();
+        bytes.truncate(length);
+        bytes
+    }
+
+    /// The first of these that is told next.
+    fn hears<'a>(&self, prefixes: &[&'a str]) -> &'a str {
+        loop {
+            let bytes = self.read();
+            let is_in = |prefix: &&&str| bytes.windows(prefix.len()).any(|part| part == prefix.as_bytes());
+            if let Some(prefix) = prefixes.iter().find(is_in) {
+                return prefix;
+            }
+        }
+    }
+}
+
+#[test]
+fn connections_are_told_to_the_flow_log() {
+    in_namespace(async || {
+        let network = Network::open(Config { flow_log: Some(9), ..Config::default() }).await.unwrap();
+        let (first, second) = (Wire::guest(&network, 5).await, Wire::guest(&network, 6).await);
+        let policy = Policy {
+            members: vec![member(&network, 6, &["sg"])],
+            groups: vec![group("sg", &[udp_in(80, cidr("0.0.0.0/0"))])],
+        };
+        network.apply(&policy).await.unwrap();
+        let log = FlowLog::open(9);
+        let told = ["accept in/sg\0", "drop in\0", "drop out\0"];
+        first.send_udp(1, (second.address, 81), b"refused");
+        assert_eq!(log.hears(&told), told[1]);
+        first.send_udp(1, (second.address, 80), b"allowed");
+        assert_eq!(log.hears(&told), told[0]);
+        second.send_udp(9, (first.address, 9), b"refused");
+        assert_eq!(log.hears(&told), told[2]);
         network.close().await.unwrap();
     });
 }

@@ -204,6 +204,13 @@ fn public_addresses_lead_to_vpcs_and_between_them() {
             first.send_udp(80, arrived.from, b"answer");
             assert_eq!(guest.receive_udp().from, (PUBLIC, 80));
         }
+        let host = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        host.set_read_timeout(Some(namespace::DEADLINE)).unwrap();
+        host.send_to(b"host", (PUBLIC, 80)).unwrap();
+        let arrived = first.receive_udp();
+        assert_eq!(arrived.payload, b"host");
+        first.send_udp(80, arrived.from, b"answer");
+        assert_eq!(host.recv_from(&mut [0; 64]).unwrap().1, (PUBLIC, 80).into());
         first.send_udp(5, (neighbour.address, 80), b"by its own address");
         let mut shown = hostnet::Policy::default();
         shown.members.push(Member {

@@ -7,6 +7,7 @@
 //! connection.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use serde_json::{Value, json};
 
@@ -69,35 +70,98 @@ impl Kind {
     }
 }
 
-/// A set or map, with its elements by their text, if they are known.
+/// An element of a set or map.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Element {
+    Address(Ipv4Addr),
+    Pair(Ipv4Addr, Ipv4Addr),
+    /// A tap, and the chain of its groups.
+    Chain(String, String),
+    Other(Ipv4Addr, Ipv4Addr),
+    Limit(Ipv4Addr, String),
+}
+
+impl Element {
+    fn json(&self) -> Value {
+        match self {
+            Self::Address(address) => json!(address),
+            Self::Pair(one, other) => json!({"concat": [one, other]}),
+            Self::Chain(tap, chain) => json!([tap, goto(chain)]),
+            Self::Other(one, other) => json!([one, other]),
+            Self::Limit(address, limit) => json!([address, limit]),
+        }
+    }
+}
+
+/// A set or map, with its elements, if they are known.
 #[derive(Clone, Debug, PartialEq)]
 struct Collection {
     kind: Kind,
-    elements: Option<BTreeMap<String, Value>>,
+    elements: Option<BTreeSet<Element>>,
+}
+
+/// What a chain says, before it is put in nft's words: most chains are the same after a change, and many are long.
+#[derive(Clone, Debug, PartialEq)]
+enum Chain {
+    /// What is not known.
+    Unknown,
+    /// Rules of a group for one direction.
+    Group { direction: Direction, group: String, rules: Vec<Rule> },
+    /// All rules of several groups, and then nothing more.
+    Combination { direction: Direction, groups: BTreeSet<String> },
+}
+
+impl Chain {
+    fn rules(&self, table: &Table) -> Vec<Value> {
+        match self {
+            Self::Unknown => Vec::new(),
+            Self::Group { group, rules, .. } => {
+                rules.iter().map(|rule| allow(table, group, rule, &counter(group, rule))).collect()
+            }
+            Self::Combination { direction, groups } => {
+                let mut all: Vec<Value> =
+                    groups.iter().map(|group| json!([jump(&group_chain(*direction, group))])).collect();
+                let way = way(*direction);
+                let mut refuse = vec![json!({"counter": format!("dropped/{way}")})];
+                refuse.extend(log(table, &format!("drop {way}")));
+                refuse.push(drop_it());
+                all.push(Value::Array(refuse));
+                all
+            }
+        }
+    }
+
+    /// Its counters, which are no other chain's.
+    fn counters(&self) -> BTreeSet<String> {
+        match self {
+            Self::Group { group, rules, .. } => rules.iter().map(|rule| counter(group, rule)).collect(),
+            Self::Unknown | Self::Combination { .. } => BTreeSet::new(),
+        }
+    }
 }
 
 /// What a table has besides what is always there.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Content {
-    counters: BTreeSet<String>,
     /// In Mbit/s.
     limits: BTreeMap<String, u32>,
     collections: BTreeMap<String, Collection>,
-    /// The rules of each chain, if they are known.
-    chains: BTreeMap<String, Option<Vec<Value>>>,
+    chains: BTreeMap<String, Chain>,
+    /// Counters of chains that are not known.
+    counters: BTreeSet<String>,
 }
 
 impl Default for Content {
     /// That of a table that was just made.
     fn default() -> Self {
         let empty = |(name, kind): (&str, Kind)| {
-            (name.to_owned(), Collection { kind, elements: Some(BTreeMap::new()) })
+            (name.to_owned(), Collection { kind, elements: Some(BTreeSet::new()) })
         };
         Self {
-            counters: COUNTERS.map(str::to_owned).into(),
             limits: BTreeMap::new(),
             collections: COLLECTIONS.map(empty).into(),
             chains: BTreeMap::new(),
+            counters: BTreeSet::new(),
         }
     }
 }
@@ -111,16 +175,15 @@ impl Content {
         }
         let name = |object: &Value, what: &str| object[what]["name"].as_str().map(str::to_owned);
         for object in objects {
-            if let Some(counter) = name(object, "counter") {
-                content.counters.insert(counter);
-            }
+            let counter = name(object, "counter");
+            content.counters.extend(counter.filter(|counter| !COUNTERS.contains(&counter.as_str())));
             if let Some(limit) = name(object, "limit") {
                 content.limits.insert(limit, 0);
             }
             if let Some(chain) =
                 name(object, "chain").filter(|chain| !table::CHAINS.contains(&chain.as_str()))
             {
-                content.chains.insert(chain, None);
+                content.chains.insert(chain, Chain::Unknown);
             }
             for (word, foreign) in [("set", Kind::ForeignSet), ("map", Kind::ForeignMap)] {
                 let Some(name) = name(object, word).filter(|name| !table::is_guests(name)) else { continue };
@@ -131,75 +194,54 @@ impl Content {
         content
     }
 
-    /// The same, and what is in another, by name only: all that may be there while one is made of the other.
-    pub(crate) fn forgotten(&self, other: &Self) -> Self {
-        let mut all = other.clone();
-        all.counters.extend(self.counters.iter().cloned());
-        all.limits.extend(self.limits.clone());
-        all.collections.extend(self.collections.clone());
-        all.chains.extend(self.chains.clone());
-        all.collections.values_mut().for_each(|collection| collection.elements = None);
-        all.chains.values_mut().for_each(|rules| *rules = None);
-        all
-    }
-
     /// What a policy, which makes sense, asks for.
-    pub(crate) fn of(table: &Table, policy: &Policy) -> Self {
+    pub(crate) fn of(policy: &Policy) -> Self {
         let mut content = Self::default();
         for Group { name, rules } in &policy.groups {
-            content.collection(&format!("{GROUP}{name}"), Kind::Addresses);
+            content.collection(&members(name), Kind::Addresses);
+            for peer in rules.iter().filter_map(|rule| match &rule.peer {
+                Peer::Group(peer) => Some(peer),
+                Peer::Cidr(_) => None,
+            }) {
+                content.collection(&members(peer), Kind::Addresses);
+            }
             for direction in [Direction::In, Direction::Out] {
-                let rules = rules.iter().filter(|rule| rule.direction == direction);
-                content.add_group(table, name, direction, rules);
+                let mut said = BTreeSet::new();
+                // One that says the same again adds nothing.
+                let is_new = |rule: &&Rule| rule.direction == direction && said.insert(counter(name, rule));
+                let rules = rules.iter().filter(is_new).cloned().collect();
+                let chain = Chain::Group { direction, group: name.clone(), rules };
+                content.chains.insert(group_chain(direction, name), chain);
             }
         }
         for member in &policy.members {
-            content.add_member(table, member);
+            content.add_member(member);
         }
         content
     }
 
-    fn add_group<'a>(
-        &mut self,
-        table: &Table,
-        group: &str,
-        direction: Direction,
-        rules: impl Iterator<Item = &'a Rule>,
-    ) {
-        let mut statements = Vec::new();
-        for rule in rules {
-            let counter = counter(group, rule);
-            // One that says the same again adds nothing.
-            if !self.counters.insert(counter.clone()) {
-                continue;
-            }
-            if let Peer::Group(peer) = &rule.peer {
-                self.collection(&format!("{GROUP}{peer}"), Kind::Addresses);
-            }
-            statements.push(allow(table, group, rule, &counter));
-        }
-        self.chains.insert(group_chain(direction, group), Some(statements));
-    }
-
-    fn add_member(&mut self, table: &Table, member: &Member) {
+    fn add_member(&mut self, member: &Member) {
         let Member { tap, address, groups, outside, bandwidth } = member;
-        let groups: BTreeSet<&str> = groups.iter().map(String::as_str).collect();
+        let address = *address;
+        let groups: BTreeSet<String> = groups.iter().cloned().collect();
         for group in &groups {
-            self.insert(&format!("{GROUP}{group}"), Kind::Addresses, json!(address));
+            self.insert(&members(group), Kind::Addresses, Element::Address(address));
         }
         if !groups.is_empty() {
             for (direction, map) in [(Direction::In, "to_members"), (Direction::Out, "from_members")] {
-                let chain = self.combination(table, direction, &groups);
-                self.insert(map, Kind::VerdictByTap, json!([tap, goto(&chain)]));
+                let chain = combination_chain(direction, &groups);
+                self.insert(map, Kind::VerdictByTap, Element::Chain(tap.clone(), chain.clone()));
+                let combination = || Chain::Combination { direction, groups: groups.clone() };
+                self.chains.entry(chain).or_insert_with(combination);
             }
         }
-        match outside {
-            Outside::Nothing => self.insert("private", Kind::Addresses, json!(address)),
+        match *outside {
+            Outside::Nothing => self.insert("private", Kind::Addresses, Element::Address(address)),
             Outside::Shared => {}
             Outside::Public(public) => {
-                self.insert("public_in", Kind::AddressByAddress, json!([public, address]));
-                self.insert("public_out", Kind::AddressByAddress, json!([address, public]));
-                self.insert("public_pairs", Kind::Pairs, json!({"concat": [public, address]}));
+                self.insert("public_in", Kind::AddressByAddress, Element::Other(public, address));
+                self.insert("public_out", Kind::AddressByAddress, Element::Other(address, public));
+                self.insert("public_pairs", Kind::Pairs, Element::Pair(public, address));
             }
         }
         for (mbit, way, map) in
@@ -208,37 +250,23 @@ impl Content {
             if let Some(mbit) = mbit {
                 // One with another rate is another: the kernel changes none.
                 let limit = format!("{way}/{tap}/{mbit}");
-                self.insert(map, Kind::LimitByAddress, json!([address, limit]));
+                self.insert(map, Kind::LimitByAddress, Element::Limit(address, limit.clone()));
                 self.limits.insert(limit, mbit);
             }
         }
     }
 
-    /// The chain of those who have these groups together.
-    fn combination(&mut self, table: &Table, direction: Direction, groups: &BTreeSet<&str>) -> String {
-        let all = groups.iter().copied().collect::<Vec<_>>().join(",");
-        let way = way(direction);
-        let name = format!("{way}.{:016x}", digest(&all));
-        self.chains.entry(name.clone()).or_insert_with(|| {
-            let mut rules: Vec<Value> =
-                groups.iter().map(|group| json!([jump(&group_chain(direction, group))])).collect();
-            let mut refuse = vec![json!({"counter": format!("dropped/{way}")})];
-            refuse.extend(log(table, &format!("drop {way}")));
-            refuse.push(drop_it());
-            rules.push(Value::Array(refuse));
-            Some(rules)
-        });
-        name
+    fn elements(&self, collection: &str) -> Option<&BTreeSet<Element>> {
+        self.collections.get(collection)?.elements.as_ref()
     }
 
     fn collection(&mut self, name: &str, kind: Kind) -> &mut Collection {
-        let empty = || Collection { kind, elements: Some(BTreeMap::new()) };
+        let empty = || Collection { kind, elements: Some(BTreeSet::new()) };
         self.collections.entry(name.to_owned()).or_insert_with(empty)
     }
 
-    fn insert(&mut self, name: &str, kind: Kind, element: Value) {
-        let elements = self.collection(name, kind).elements.get_or_insert_default();
-        elements.insert(element.to_string(), element);
+    fn insert(&mut self, name: &str, kind: Kind, element: Element) {
+        self.collection(name, kind).elements.get_or_insert_default().insert(element);
     }
 }
 
@@ -250,6 +278,17 @@ fn way(direction: Direction) -> &'static str {
         Direction::In => "in",
         Direction::Out => "out",
     }
+}
+
+/// The set of a group's members.
+fn members(group: &str) -> String {
+    format!("{GROUP}{group}")
+}
+
+/// The chain of those who have these groups together.
+fn combination_chain(direction: Direction, groups: &BTreeSet<String>) -> String {
+    let all = groups.iter().map(String::as_str).collect::<Vec<_>>().join(",");
+    format!("{}.{:016x}", way(direction), digest(&all))
 }
 
 fn group_chain(direction: Direction, group: &str) -> String {
@@ -332,59 +371,69 @@ fn digest(text: &str) -> u64 {
 pub(crate) fn change(table: &Table, before: &Content, after: &Content) -> Vec<Value> {
     let name = table.name.as_str();
     let nothing = || json!({});
+    let changed: Vec<(&String, Option<&Chain>, &Chain)> = after
+        .chains
+        .iter()
+        .map(|(chain, then)| (chain, before.chains.get(chain), then))
+        .filter(|(_, now, then)| *now != Some(*then))
+        .collect();
+    let gone: Vec<(&String, &Chain)> =
+        before.chains.iter().filter(|(chain, _)| !after.chains.contains_key(*chain)).collect();
+    // What may still be there of unknown chains, as long as nobody is found to need it.
+    let mut stray = before.counters.clone();
     let mut commands = Vec::new();
+    let mut removals = Vec::new();
+
     for (limit, mbit) in after.limits.iter().filter(|(limit, _)| !before.limits.contains_key(*limit)) {
         commands.push(object("add", "limit", name, limit, rate(*mbit)));
     }
-    for counter in after.counters.difference(&before.counters) {
-        commands.push(object("add", "counter", name, counter, nothing()));
+    for (chain, now, then) in &changed {
+        let counted = now.map(Chain::counters).unwrap_or_default();
+        let counts = then.counters();
+        for counter in counts.difference(&counted).filter(|counter| !stray.remove(*counter)) {
+            commands.push(object("add", "counter", name, counter, nothing()));
+        }
+        removals.extend(counted.difference(&counts).cloned());
+        if now.is_none() {
+            commands.push(object("add", "chain", name, chain, nothing()));
+        }
     }
     for (collection, Collection { kind, .. }) in &after.collections {
         if !before.collections.contains_key(collection) {
             commands.push(kind.add(name, collection));
         }
     }
-    for chain in after.chains.keys().filter(|chain| !before.chains.contains_key(*chain)) {
-        commands.push(object("add", "chain", name, chain, nothing()));
-    }
-    let elements = |verb: &str, collection: &str, elements: Vec<&Value>| {
+    let none = BTreeSet::new();
+    let say = |verb: &str, collection: &str, elements: Vec<Value>| {
         (!elements.is_empty()).then(|| {
             json!({verb: {"element": {
                 "family": FAMILY, "table": name, "name": collection, "elem": elements,
             }}})
         })
     };
-    let none = BTreeMap::new();
-    // What a collection has now, after those that are not known have been emptied.
-    let of = |content: &'_ Content, collection: &str| {
-        content.collections.get(collection).and_then(|found| found.elements.clone()).unwrap_or_default()
-    };
-    for (collection, Collection { kind, elements: known }) in &before.collections {
-        match (known, after.collections.get(collection)) {
-            (None, _) => commands.push(object("flush", kind.word(), name, collection, nothing())),
-            (Some(known), then) => {
-                let then = then.and_then(|then| then.elements.as_ref()).unwrap_or(&none);
-                let gone = known.iter().filter(|(text, _)| !then.contains_key(*text));
-                commands.extend(elements("delete", collection, gone.map(|(_, element)| element).collect()));
-            }
-        }
-    }
-    for (chain, rules) in &after.chains {
-        if before.chains.get(chain).is_some_and(|known| known == rules) {
+    for (collection, Collection { kind, elements: now }) in &before.collections {
+        let Some(now) = now else {
+            commands.push(object("flush", kind.word(), name, collection, nothing()));
             continue;
-        }
+        };
+        let then = after.elements(collection).unwrap_or(&none);
+        commands.extend(say("delete", collection, now.difference(then).map(Element::json).collect()));
+    }
+    for (chain, _, then) in &changed {
         commands.push(object("flush", "chain", name, chain, nothing()));
-        commands.extend(rules.iter().flatten().map(|statements| rule(name, chain, statements)));
+        commands.extend(then.rules(table).iter().map(|statements| rule(name, chain, statements)));
     }
     for (collection, Collection { elements: then, .. }) in &after.collections {
-        let now = of(before, collection);
-        let come = then.iter().flatten().filter(|(text, _)| !now.contains_key(*text));
-        commands.extend(elements("add", collection, come.map(|(_, element)| element).collect()));
+        let now = before.elements(collection).unwrap_or(&none);
+        let come = then.iter().flatten().filter(|element| !now.contains(*element));
+        commands.extend(say("add", collection, come.map(Element::json).collect()));
     }
     // Last what nothing needs any more; chains name each other, so all are emptied first.
-    let gone = || before.chains.keys().filter(|chain| !after.chains.contains_key(*chain));
-    commands.extend(gone().map(|chain| object("flush", "chain", name, chain, nothing())));
-    commands.extend(gone().map(|chain| object("delete", "chain", name, chain, nothing())));
+    for (chain, now) in &gone {
+        commands.push(object("flush", "chain", name, chain, nothing()));
+        removals.extend(now.counters());
+    }
+    commands.extend(gone.iter().map(|(chain, _)| object("delete", "chain", name, chain, nothing())));
     for (collection, Collection { kind, .. }) in &before.collections {
         if !after.collections.contains_key(collection) {
             commands.push(object("delete", kind.word(), name, collection, nothing()));
@@ -393,7 +442,7 @@ pub(crate) fn change(table: &Table, before: &Content, after: &Content) -> Vec<Va
     for limit in before.limits.keys().filter(|limit| !after.limits.contains_key(*limit)) {
         commands.push(object("delete", "limit", name, limit, nothing()));
     }
-    for counter in before.counters.difference(&after.counters) {
+    for counter in removals.iter().chain(&stray) {
         commands.push(object("delete", "counter", name, counter, nothing()));
     }
     commands
@@ -403,4 +452,253 @@ pub(crate) fn change(table: &Table, before: &Content, after: &Content) -> Vec<Va
 fn rate(mbit: u32) -> Value {
     let bytes = u64::from(mbit) * BYTES_PER_MBIT;
     json!({"rate": bytes, "rate_unit": "bytes", "per": "second", "inv": true, "burst": 0, "burst_unit": "bytes"})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::table::tests::{are_of_the_schema, table};
+    use crate::{Bandwidth, Peer};
+
+    /// What the kernel would make of commands, as far as names go: it refuses what is there twice or not at all, and what
+    /// somebody needs.
+    #[derive(Clone, Debug, Default, PartialEq)]
+    struct Kernel {
+        /// Kind and name of each object, with its elements or rules.
+        objects: BTreeMap<(String, String), BTreeSet<String>>,
+    }
+
+    impl Kernel {
+        /// With all that is always there.
+        fn new() -> Self {
+            let mut kernel = Self::default();
+            for command in table::ruleset(&table(), &[]) {
+                let added = command["add"].as_object().into_iter().flatten();
+                for (what, object) in
+                    added.filter(|(what, _)| ["set", "map", "counter"].contains(&what.as_str()))
+                {
+                    let name = object["name"].as_str().unwrap().to_owned();
+                    kernel.objects.insert((what.clone(), name), BTreeSet::new());
+                }
+            }
+            kernel
+        }
+
+        fn run(&mut self, commands: &[Value]) {
+            for command in commands {
+                let (verb, object) = command.as_object().unwrap().iter().next().unwrap();
+                let (what, object) = object.as_object().unwrap().iter().next().unwrap();
+                let text = |key: &str| object[key].as_str().unwrap_or_default().to_owned();
+                match (verb.as_str(), what.as_str()) {
+                    ("add", "element") => {
+                        let elements = self.elements(&text("name"));
+                        assert!(
+                            object["elem"]
+                                .as_array()
+                                .unwrap()
+                                .iter()
+                                .all(|one| elements.insert(one.to_string()))
+                        );
+                        self.all_named_are_there(&object["elem"]);
+                    }
+                    ("delete", "element") => {
+                        let elements = self.elements(&text("name"));
+                        assert!(
+                            object["elem"]
+                                .as_array()
+                                .unwrap()
+                                .iter()
+                                .all(|one| elements.remove(&one.to_string()))
+                        );
+                    }
+                    ("add", "rule") => {
+                        self.all_named_are_there(&object["expr"]);
+                        let chain = ("chain".to_owned(), text("chain"));
+                        let rules = self.objects.get_mut(&chain).unwrap();
+                        rules.insert(format!("{:04} {}", rules.len(), object["expr"]));
+                    }
+                    ("add", what) => {
+                        let name = (what.to_owned(), text("name"));
+                        assert_eq!(self.objects.insert(name, BTreeSet::new()), None, "{command}");
+                    }
+                    ("flush", what) => {
+                        self.objects.get_mut(&(what.to_owned(), text("name"))).unwrap().clear();
+                    }
+                    ("delete", what) => {
+                        let content = self.objects.remove(&(what.to_owned(), text("name")));
+                        assert!(
+                            content.is_some_and(|content| content.is_empty() || what != "chain"),
+                            "{command}"
+                        );
+                        let name = format!("\"{}\"", text("name"));
+                        let reference = format!("\"@{}\"", text("name"));
+                        let needs =
+                            |content: &&String| content.contains(&name) || content.contains(&reference);
+                        assert_eq!(self.objects.values().flatten().find(needs), None, "{command}");
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+
+        fn elements(&mut self, name: &str) -> &mut BTreeSet<String> {
+            let found = self
+                .objects
+                .iter_mut()
+                .find(|((what, this), _)| this == name && ["set", "map"].contains(&what.as_str()));
+            found.unwrap().1
+        }
+
+        fn all_named_are_there(&self, value: &Value) {
+            match value {
+                Value::Array(all) => all.iter().for_each(|one| self.all_named_are_there(one)),
+                Value::Object(all) => {
+                    for (key, one) in all {
+                        if key == "target" {
+                            let chain = ("chain".to_owned(), one.as_str().unwrap().to_owned());
+                            assert!(self.objects.contains_key(&chain), "{one}");
+                        }
+                        self.all_named_are_there(one);
+                    }
+                }
+                Value::String(text) => {
+                    if let Some(set) = text.strip_prefix('@') {
+                        assert!(self.objects.keys().any(|(_, name)| name == set), "{text}");
+                    }
+                }
+                _ => {}
+            }
+        }
+
+        /// As nft lists it.
+        fn list(&self) -> Vec<Value> {
+            self.objects.keys().map(|(what, name)| json!({what: {"name": name}})).collect()
+        }
+    }
+
+    fn rule(port: u16, peer: &str) -> Rule {
+        let peer = peer.parse().map_or(Peer::Group(peer.to_owned()), Peer::Cidr);
+        Rule { direction: Direction::In, protocol: Protocol::Tcp { from: port, to: port }, peer }
+    }
+
+    fn policies() -> Vec<Policy> {
+        let member = |last: u8, groups: &[&str], outside: Outside, out_mbit: Option<u32>| Member {
+            tap: format!("bothy-{last:08x}"),
+            address: [10, 98, 0, last].into(),
+            groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+            outside,
+            bandwidth: Bandwidth { in_mbit: None, out_mbit },
+        };
+        let group = |name: &str, rules: &[Rule]| Group { name: name.to_owned(), rules: rules.to_vec() };
+        let public = |last: u8| Outside::Public([192, 0, 2, last].into());
+        let (web, app) = (rule(80, "0.0.0.0/0"), rule(90, "web"));
+        vec![
+            Policy::default(),
+            Policy {
+                members: vec![
+                    member(5, &["web"], public(1), Some(10)),
+                    member(6, &["app", "web"], Outside::Shared, None),
+                ],
+                groups: vec![
+                    group("web", &[web.clone(), Rule::ALL_OUT]),
+                    group("app", std::slice::from_ref(&app)),
+                ],
+            },
+            Policy {
+                members: vec![
+                    member(5, &["web"], public(2), Some(20)),
+                    member(6, &["web", "app"], public(1), Some(1)),
+                ],
+                groups: vec![group("web", &[Rule::ALL_OUT, web]), group("app", &[app, rule(91, "gone")])],
+            },
+            Policy {
+                members: vec![
+                    member(6, &[], Outside::Nothing, None),
+                    member(9, &["other", "other"], Outside::Shared, None),
+                ],
+                groups: vec![group("other", &[rule(22, "other"), rule(22, "10.1.2.3/8")]), group("app", &[])],
+            },
+        ]
+    }
+
+    #[test]
+    fn any_policy_follows_any_other() {
+        let whole: Vec<Kernel> = policies()
+            .iter()
+            .map(|policy| {
+                let mut kernel = Kernel::new();
+                kernel.run(&change(&table(), &Content::default(), &Content::of(policy)));
+                kernel
+            })
+            .collect();
+        for (before, was) in policies().iter().zip(&whole) {
+            for (after, is) in policies().iter().zip(&whole) {
+                let (before, after) = (Content::of(before), Content::of(after));
+                for known in [before, Content::listed(&was.list())] {
+                    let mut kernel = was.clone();
+                    let commands = change(&table(), &known, &after);
+                    kernel.run(&commands);
+                    assert_eq!(kernel, *is);
+                    are_of_the_schema(&commands);
+                }
+                assert_eq!(change(&table(), &after, &after), [] as [Value; 0]);
+            }
+        }
+    }
+
+    #[test]
+    fn what_stays_is_not_touched() {
+        let [_, first, mut second, _] = policies().try_into().ok().unwrap();
+        second.members.clone_from(&first.members);
+        let commands = change(&table(), &Content::of(&first), &Content::of(&second));
+        let text = json!(commands).to_string();
+        // The other order of rules is the same counters; the new rule is one more, and a set for a group that is not there.
+        let counters: Vec<&Value> =
+            commands.iter().filter(|command| !command["add"]["counter"].is_null()).collect();
+        assert_eq!(counters.len(), 1);
+        assert!(text.contains("in/app/tcp/91-91/group/gone") && !text.contains("delete"), "{text}");
+        assert!(!text.contains("to_members") && !text.contains("limits"), "{text}");
+    }
+
+    #[test]
+    fn rules_in_the_words_of_nft() {
+        let all = |protocol: Protocol, peer: &str| {
+            let rule = Rule { protocol, ..rule(0, peer) };
+            (counter("sg", &rule), allow(&table(), "sg", &rule, "c").to_string())
+        };
+        for (protocol, peer, name, words) in [
+            (Protocol::All, "0.0.0.0/0", "in/sg/all/0.0.0.0/0", ""),
+            (
+                Protocol::Tcp { from: 0, to: 65535 },
+                "10.1.2.3/8",
+                "in/sg/tcp/0-65535/10.0.0.0/8",
+                r#""right":"tcp""#,
+            ),
+            (
+                Protocol::Udp { from: 5, to: 7 },
+                "10.0.0.0/8",
+                "in/sg/udp/5-7/10.0.0.0/8",
+                r#"{"range":[5,7]}"#,
+            ),
+            (
+                Protocol::Icmp { kind: None, code: None },
+                "me",
+                "in/sg/icmp/group/me",
+                r#""right":"@group/me""#,
+            ),
+            (
+                Protocol::Icmp { kind: Some(8), code: Some(0) },
+                "me",
+                "in/sg/icmp/8/0/group/me",
+                r#""field":"code""#,
+            ),
+            (Protocol::Number(47), "0.0.0.0/0", "in/sg/protocol/47/0.0.0.0/0", r#""right":47"#),
+        ] {
+            let (counter, text) = all(protocol, peer);
+            assert_eq!(counter, name);
+            assert!(text.contains(words), "{text}");
+            assert!(text.contains(r#""log":{"group":7,"prefix":"accept in/sg","snaplen":64}"#), "{text}");
+            assert!(text.ends_with(r#"{"accept":null}]"#), "{text}");
+        }
+    }
 }
