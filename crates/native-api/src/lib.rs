@@ -28,7 +28,7 @@ pub use key_pair::*;
 pub use network::*;
 pub use node::*;
 pub use number::{
-    ConsoleOffset, LaunchCount, NumberError, PageSize, PeriodCount, PortNumber, Quota, Revision,
+    ConsoleOffset, HopLimit, LaunchCount, NumberError, PageSize, PeriodCount, PortNumber, Quota, Revision,
     SessionSeconds, SizeGib, SizeMib, WaitMs,
 };
 pub use page::{MAX_TAGS, Page, PageQuery, Rename, SetTags, Tags, TagsError};
