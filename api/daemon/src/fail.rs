@@ -121,6 +121,7 @@ mod at_work {
         "clear.opened",
         "clear.killed",
         "clear.cleaned",
+        "clear.cgroup_removed",
         "clear.network_closed",
         "clear.folder_removed",
     ];

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use compute::id::InstanceId;
+use compute::lifecycle::Report;
 use compute::outside::{
     BootPlan, Console, ConsoleOutput, HostError, MachineMetrics, MachinePlan, Machines, NicPlan, Sight,
     SmbiosPlan,
@@ -171,7 +172,10 @@ impl HostMachines {
                 domain: nic.host_name.split_once('.').map(|(_, domain)| domain.to_owned()),
                 mtu: Some(nic.mtu),
                 lease_seconds: LEASE_SECONDS,
+                routes: Vec::new(),
             }),
+            metadata: None,
+            guard: None,
         }
     }
 }
@@ -189,8 +193,10 @@ impl Machines for HostMachines {
     fn look(&self, instance: InstanceId) -> Answer<'_, Sight> {
         Box::pin(async move {
             let sight = self.vmms.look(instance).await;
-            // The daemon before may have been killed while the guest stood still for a snapshot.
-            if let Err(error) = self.vmms.resume(instance).await {
+            // The daemon before may have been killed while the guest stood still for a snapshot. One that does not answer
+            // would not do this either.
+            let answers = sight.report == Report::Running && sight.reason.is_empty();
+            if answers && let Err(error) = self.vmms.resume(instance).await {
                 log::warn!("{instance}: {error}");
             }
             sight

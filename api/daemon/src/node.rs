@@ -126,7 +126,8 @@ fn vmm_version(program: &Path) -> String {
 /// A daemon is at work, or the host does not do its part.
 pub async fn clear(config: Config) -> anyhow::Result<()> {
     let vmms = Arc::new(vmms(&config, Arc::new(|_, _| {})).await.context("the VMMs")?);
-    let machines = HostMachines::new(vmms, network(&config).await?, PathBuf::new(), &config.run_folder)?;
+    let machines =
+        HostMachines::new(vmms.clone(), network(&config).await?, PathBuf::new(), &config.run_folder)?;
     fail::point("clear.opened");
     for instance in machines.present().await? {
         machines.kill(instance).await?;
@@ -136,6 +137,8 @@ pub async fn clear(config: Config) -> anyhow::Result<()> {
         log::info!("{instance} has no VM on this host any more");
     }
     drop(machines);
+    vmms.clear().context("the cgroup of all VMMs")?;
+    fail::point("clear.cgroup_removed");
     // Also what belongs to no instance.
     network(&config).await?.close().await.context("the guests' network")?;
     fail::point("clear.network_closed");

@@ -32,6 +32,11 @@ fn dhcp() {
     replay("dhcp", virtio::dhcp);
 }
 
+#[test]
+fn metadata() {
+    replay("metadata", virtio::metadata_relay);
+}
+
 /// Some thousands of inputs made from the corpora by changing bytes: a fuzzer's first minute.
 #[test]
 fn all_with_bytes_changed() {
@@ -40,8 +45,12 @@ fn all_with_bytes_changed() {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (state >> 33) as usize
     };
-    for (target, run) in [("block", virtio::block as fn(&[u8])), ("net", virtio::net), ("dhcp", virtio::dhcp)]
-    {
+    for (target, run) in [
+        ("block", virtio::block as fn(&[u8])),
+        ("net", virtio::net),
+        ("dhcp", virtio::dhcp),
+        ("metadata", virtio::metadata_relay),
+    ] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/corpus").join(target);
         for file in fs::read_dir(folder).unwrap() {
             let bytes = fs::read(file.unwrap().path()).unwrap();

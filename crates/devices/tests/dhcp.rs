@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use devices::virtio::net::{DhcpConfig, DhcpCounts, Net, NetConfig, Tap};
+use devices::virtio::net::{DhcpConfig, DhcpCounts, Net, NetConfig, ServiceConfig, Tap};
 use devices::virtio::{RingPosition, VirtioDevice};
 use dhcproto::v4::{DhcpOption, Flags, Message, MessageType, Opcode, OptionCode};
 use dhcproto::{Decodable, Decoder, Encodable, Encoder};
@@ -41,6 +41,7 @@ fn lease() -> DhcpConfig {
         domain: Some("compute.internal".to_owned()),
         mtu: Some(1450),
         lease_seconds: 3600,
+        routes: vec![("169.254.169.254/32".parse().unwrap(), NOWHERE)],
     }
 }
 
@@ -122,10 +123,13 @@ impl Answer {
             DhcpOption::Hostname("web-1".to_owned()),
             DhcpOption::DomainName("compute.internal".to_owned()),
             DhcpOption::InterfaceMtu(1450),
+            DhcpOption::ClasslessStaticRoute(vec![
+                ("169.254.169.254/32".parse().unwrap(), NOWHERE),
+                ("0.0.0.0/0".parse().unwrap(), ROUTER),
+            ]),
         ] {
             assert_eq!(options.get(OptionCode::from(&option)), Some(&option));
         }
-        assert!(!options.contains(OptionCode::ClasslessStaticRoute));
     }
 
     /// Checks that it gives the address, for so long.
@@ -153,12 +157,13 @@ struct Rig {
 impl Rig {
     fn start(features: u64) -> Self {
         let tap = Tap::open("tap0").unwrap();
-        let mut net = Net::new(NetConfig { tap, mac: MAC, mtu: None, dhcp: Some(lease()) }).unwrap();
+        let services = ServiceConfig { dhcp: Some(lease()), ..ServiceConfig::default() };
+        let mut net = Net::new(NetConfig { tap, mac: MAC, mtu: None, services }).unwrap();
         let memory = guest_memory();
         let (rx, tx) = (Driver::new(&memory, RX, 256, features), Driver::new(&memory, TX, 256, features));
         net.start_queue(rx.ready_at_start()).unwrap();
         net.start_queue(tx.ready_at_start()).unwrap();
-        let counts = net.dhcp_counts().unwrap();
+        let counts = net.service_handles().dhcp.unwrap();
         Self { net, rx, tx, wire: Wire::new("tap0"), counts, given: 0 }
     }
 

@@ -8,7 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd;
 use std::time::Instant;
 
-use devices::virtio::net::{Net, NetConfig, OpenTapError, Tap};
+use devices::virtio::net::{Net, NetConfig, OpenTapError, ServiceConfig, Tap};
 use devices::virtio::{RingPosition, VirtioDevice};
 use driver::wire::{MAC, PROTOCOL, TUNSETIFF, Wire, check, in_namespace, make_tap, request, socket};
 use driver::{
@@ -86,7 +86,8 @@ struct Rig {
 impl Rig {
     fn new(features: u64) -> Self {
         let tap = Tap::open("tap0").unwrap();
-        let net = Net::new(NetConfig { tap, mac: MAC, mtu: Some(9000), dhcp: None }).unwrap();
+        let net = Net::new(NetConfig { tap, mac: MAC, mtu: Some(9000), services: ServiceConfig::default() })
+            .unwrap();
         assert_eq!(
             features & !net.identity().features & !(FEATURE_INDIRECT | FEATURE_EVENT_IDX),
             0,

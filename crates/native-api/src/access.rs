@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AccessKeyId, AccountId, Description, PageSize, PageToken, PolicyDocument, PrincipalName, Quota,
-    ResourceName, SessionSeconds,
+    SessionName, SessionSeconds,
 };
 
 /// Body of `POST /v1/accounts`.
@@ -16,7 +16,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct CreateAccount {
     /// What to call it; unique on the host.
-    pub name: ResourceName,
+    pub name: PrincipalName,
     /// How much it may have. Default: no limit.
     #[serde(default)]
     pub quotas: Quotas,
@@ -48,7 +48,7 @@ pub struct Quotas {
 pub struct UpdateAccount {
     /// A new name.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<ResourceName>,
+    pub name: Option<PrincipalName>,
     /// Whether its credentials are taken. Its instances run on either way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
@@ -64,7 +64,7 @@ pub struct Account {
     /// Its id.
     pub id: AccountId,
     /// What people call it.
-    pub name: ResourceName,
+    pub name: PrincipalName,
     /// Whether its credentials are taken.
     pub enabled: bool,
     /// How much it may have.
@@ -281,7 +281,7 @@ pub struct CreateSession {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<AccountId>,
     /// What to call the session.
-    pub session_name: PrincipalName,
+    pub session_name: SessionName,
     /// How long it lasts; not longer than the role allows. Default: an hour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_seconds: Option<SessionSeconds>,
@@ -318,7 +318,7 @@ pub struct Caller {
     /// The account that is acted for.
     pub account: AccountId,
     /// What that account is called.
-    pub account_name: ResourceName,
+    pub account_name: PrincipalName,
     /// Who of it.
     pub principal: Principal,
 }
@@ -345,5 +345,5 @@ pub struct RoleSession {
     /// The role.
     pub role: PrincipalName,
     /// The session.
-    pub session_name: PrincipalName,
+    pub session_name: SessionName,
 }

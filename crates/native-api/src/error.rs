@@ -59,7 +59,8 @@ codes! {
     /// The request is not of the shape that the operation takes: no JSON, an unknown field, a text without its form, a
     /// number out of bounds, an unknown query parameter.
     MalformedRequest, "malformed_request", 400;
-    /// The request is well-formed and asks for what cannot be: a subnet outside of its VPC, a file that is no disk image.
+    /// The request is well-formed and asks for what cannot be: a subnet outside of its VPC, a file that is no disk
+    /// image, a page token that no list gave.
     InvalidParameter, "invalid_parameter", 422;
     /// No credentials, or wrong, inactive or expired ones.
     Unauthenticated, "unauthenticated", 401;

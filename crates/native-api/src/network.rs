@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::number::{at_most, some_at_most};
 use crate::{
     AccountId, AddressId, Cidr, Description, InstanceId, MacAddress, NetworkInterfaceId, PageSize, PageToken,
-    PlaceName, PortNumber, ResourceName, SecurityGroupId, SubnetId, TagFilter, Tags, VpcId,
+    PlaceName, PortNumber, Priority, ResourceName, SecurityGroupId, SubnetId, TagFilter, Tags, VpcId,
 };
 
 /// Body of `POST /v1/vpcs`.
@@ -247,38 +247,12 @@ pub struct SecurityRule {
     /// Let it pass or drop it. Of rules with the same priority, `drop` comes first.
     #[serde(default)]
     pub verdict: Verdict,
-    /// From 1, which comes first, to 100.
-    #[cfg_attr(feature = "openapi", schema(value_type = u8, minimum = 1, maximum = 100, default = 1))]
+    /// Its rank among the rules. Default: 1.
     #[serde(default)]
     pub priority: Priority,
     /// What it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<Description>,
-}
-
-/// The rank of a rule: from 1, which comes first, to 100.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "u8", into = "u8")]
-pub struct Priority(u8);
-
-impl Default for Priority {
-    fn default() -> Self {
-        Self(1)
-    }
-}
-
-impl TryFrom<u8> for Priority {
-    type Error = &'static str;
-
-    fn try_from(number: u8) -> Result<Self, Self::Error> {
-        if (1..=100).contains(&number) { Ok(Self(number)) } else { Err("a priority is from 1 to 100") }
-    }
-}
-
-impl From<Priority> for u8 {
-    fn from(priority: Priority) -> u8 {
-        priority.0
-    }
 }
 
 /// Which way a rule is about.

@@ -22,8 +22,8 @@ macro_rules! numbers {
     ($($(#[doc = $doc:literal])* $name:ident, $type:ident, $min:literal..=$max:literal;)*) => {
         $(
             $(#[doc = $doc])*
-            #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-            #[serde(try_from = "u64", into = "u64")]
+            #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+            #[serde(into = "u64")]
             pub struct $name($type);
 
             impl $name {
@@ -53,6 +53,12 @@ macro_rules! numbers {
             impl From<$name> for u64 {
                 fn from(number: $name) -> u64 {
                     number.0.into()
+                }
+            }
+
+            impl<'de> Deserialize<'de> for $name {
+                fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    whole(deserializer)?.try_into().map_err(D::Error::custom)
                 }
             }
 
@@ -101,7 +107,7 @@ numbers! {
     /// Instances of one launch.
     LaunchCount, u32, 1..=100;
     /// Size of a volume, in GiB.
-    SizeGib, u32, 1..=65_536;
+    SizeGib, u32, 1..=32_768;
     /// Size in MiB.
     SizeMib, u32, 1..=67_108_864;
     /// Weeks or months that are paid for in advance.
@@ -110,6 +116,8 @@ numbers! {
     HopLimit, u8, 1..=64;
     /// A port, or a type or code of ICMP.
     PortNumber, u16, 0..=65_535;
+    /// The rank of a rule: from 1, which comes first, to 100.
+    Priority, u8, 1..=100;
     /// How long temporary credentials last, in seconds.
     SessionSeconds, u32, 900..=43_200;
     /// A share of an account's allowance.
@@ -118,6 +126,46 @@ numbers! {
     Revision, u64, 0..=9_007_199_254_740_991;
     /// A place in a console's output, in bytes since it began.
     ConsoleOffset, u64, 0..=9_007_199_254_740_991;
+}
+
+impl Default for Priority {
+    fn default() -> Self {
+        Self::MIN
+    }
+}
+
+/// Reads a whole number, which JSON may also write as `80.0`: some languages have no other numbers.
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    struct Whole;
+
+    /// From here on not every whole number can be told from the next one.
+    const INEXACT: f64 = 9_007_199_254_740_992.0;
+
+    impl serde::de::Visitor<'_> for Whole {
+        type Value = u64;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a whole number")
+        }
+
+        fn visit_u64<E: Error>(self, number: u64) -> Result<u64, E> {
+            Ok(number)
+        }
+
+        fn visit_i64<E: Error>(self, number: i64) -> Result<u64, E> {
+            number.try_into().map_err(|_| E::invalid_value(serde::de::Unexpected::Signed(number), &self))
+        }
+
+        fn visit_f64<E: Error>(self, number: f64) -> Result<u64, E> {
+            if number.fract() == 0.0 && (0.0..INEXACT).contains(&number) {
+                // Nothing is cut off, by what was just looked at.
+                return Ok(number as u64);
+            }
+            Err(E::invalid_type(serde::de::Unexpected::Float(number), &self))
+        }
+    }
+
+    deserializer.deserialize_u64(Whole)
 }
 
 /// Reads a list of at most `MAX` items. Reading stops there: the rest is never kept.
@@ -176,4 +224,19 @@ where
     D: Deserializer<'de>,
 {
     T::deserialize(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_are_read_however_they_are_written() {
+        let read = |text: &str| serde_json::from_str::<SizeGib>(text).map(SizeGib::get).ok();
+        assert_eq!((read("80"), read("80.0"), read("8e1")), (Some(80), Some(80), Some(80)));
+        for text in ["80.5", "-80", "-80.0", "1e300", "0.0", "32769.0", "\"80\"", "null", "true"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+        assert_eq!(serde_json::to_string(&SizeGib::MAX).ok().as_deref(), Some("32768"));
+    }
 }

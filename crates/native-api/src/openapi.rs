@@ -98,7 +98,12 @@ fn operation(route: &Route, schemas: &BTreeMap<String, Value>) -> Value {
     }
     let mut responses = Map::new();
     for success in route.successes {
-        responses.insert(success.status.to_string(), response(success));
+        let mut response = response(success);
+        let links = links(route, success, schemas);
+        if !links.is_empty() {
+            response["links"] = links.into();
+        }
+        responses.insert(success.status.to_string(), response);
     }
     let mut by_status = BTreeMap::<u16, Vec<String>>::new();
     for code in route.codes() {
@@ -166,6 +171,45 @@ fn response(success: &Success) -> Value {
         }),
         Content::Prometheus => json!({ "description": description, "content": { "text/plain": text } }),
     }
+}
+
+/// What can be done with what was just made: the operations whose path begins with its id, and where the answer has that.
+fn links(route: &Route, success: &Success, schemas: &BTreeMap<String, Value>) -> Map<String, Value> {
+    let mut links = Map::new();
+    let Content::Json(made) = success.content else { return links };
+    if route.method != Method::Post || route.path.contains('{') {
+        return links;
+    }
+    for target in rows() {
+        let Some(parameter) = path_parameters(target).next() else { continue };
+        let kind = &parameter["schema"]["$ref"];
+        // Names are of one type, whatever they name: there, only the collection tells.
+        let is_name = kind == &reference("PrincipalName")["$ref"];
+        if is_name && !target.path.starts_with(&format!("{}/{{", route.path)) {
+            continue;
+        }
+        let places =
+            ["/id", "/name", "/image", "/reservation", "/instances/0/id", "/key_pair/id", "/access_key/id"];
+        let place = places.into_iter().find(|place| type_at(&schemas[made], place, schemas) == Some(kind));
+        if let (Some(place), Some(name)) = (place, parameter["name"].as_str()) {
+            let operation = target.operation.as_str();
+            let mut parameters = Map::new();
+            parameters.insert(name.to_owned(), format!("$response.body#{place}").into());
+            links.insert(operation.into(), json!({ "operationId": operation, "parameters": parameters }));
+        }
+    }
+    links
+}
+
+/// The type that is referred to at this place of a schema's values.
+fn type_at<'a>(schema: &'a Value, place: &str, schemas: &'a BTreeMap<String, Value>) -> Option<&'a Value> {
+    let mut schema = schema;
+    for step in place.split('/').skip(1) {
+        let name = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next());
+        let whole = name.map_or(schema, |name| &schemas[name]);
+        schema = if step == "0" { &whole["items"] } else { &whole["properties"][step] };
+    }
+    schema.get("$ref")
 }
 
 fn reference(name: &str) -> Value {

@@ -206,9 +206,13 @@ texts! {
     /// The name of a key pair, unique in its account.
     KeyPairName, "key pair name", "expected 1 to 64 letters, digits, '.', '_' and '-', a letter or digit first", 1..=64,
         "^[A-Za-z0-9][A-Za-z0-9._-]*$", "laptop", |text| is_word(text, b"._-");
-    /// The name of a user, role or policy, unique of its kind in its account; or of a session.
-    PrincipalName, "name", "expected 1 to 64 letters, digits and any of + = , . @ _ -, a letter or digit first", 1..=64,
-        "^[A-Za-z0-9][A-Za-z0-9+=,.@_-]*$", "builder", |text| is_word(text, b"+=,.@_-");
+    /// The name of a user, role or policy, unique of its kind in its account; or of an account.
+    PrincipalName, "name", "expected 1 to 64 letters, digits, '.', '_' and '-', a letter or digit first", 1..=64,
+        "^[A-Za-z0-9][A-Za-z0-9._-]*$", "builder", |text| is_word(text, b"._-");
+    /// The name of a session.
+    SessionName, "session name", "expected 2 to 64 letters, digits and any of + = , . @ _ -", 2..=64,
+        "^[A-Za-z0-9+=,.@_-]+$", "deploy-42",
+        |text| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte));
     /// A host name: what DHCP and the metadata service tell the guest.
     HostName, "host name", "expected 1 to 63 letters, digits and hyphens, no hyphen first or last", 1..=63,
         "^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$", "web-1", |text| is_word(text, b"-") && !text.ends_with('-');

@@ -14,7 +14,7 @@ use crate::{
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ImportImage {
-    /// What to call it.
+    /// What to call it; unique among the account's images.
     pub name: ResourceName,
     /// What it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -104,7 +104,7 @@ pub enum Architecture {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateImage {
-    /// What to call it.
+    /// What to call it; unique among the account's images.
     pub name: ResourceName,
     /// What it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -175,7 +175,7 @@ pub struct Image {
     pub id: ImageId,
     /// Whose it is.
     pub account: AccountId,
-    /// What people call it.
+    /// What people call it; unique among the account's images.
     pub name: ResourceName,
     /// What it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]

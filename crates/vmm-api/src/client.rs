@@ -21,7 +21,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::{
     CONSOLE_OFFSET_HEADER, CONSOLE_PROTOCOL, ConsoleHistory, ErrorBody, EventPage, MAX_CONSOLE_BYTES,
-    VmConfig, VmInfo,
+    NicUpdate, VmConfig, VmInfo,
 };
 
 /// Largest answer read. Console output comes in pieces below it; everything else is smaller by far.
@@ -103,6 +103,12 @@ impl Client {
     pub async fn configure(&self, config: &VmConfig) -> Result<VmInfo, ClientError> {
         let body = serde_json::to_vec(config).map_err(|error| ClientError::Protocol(error.to_string()))?;
         self.json(Method::PUT, "/v1/vm", body.into()).await
+    }
+
+    /// Changes what may be changed of network interface `index` while the machine runs.
+    pub async fn update_nic(&self, index: usize, update: &NicUpdate) -> Result<VmInfo, ClientError> {
+        let body = serde_json::to_vec(update).map_err(|error| ClientError::Protocol(error.to_string()))?;
+        self.json(Method::PATCH, &format!("/v1/vm/nics/{index}"), body.into()).await
     }
 
     /// Boots it.

@@ -11,6 +11,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::nic::{DhcpRoute, Guard, MetadataRelay};
+
 /// A whole virtual machine, as wished.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -144,6 +146,12 @@ pub struct Nic {
     /// Left out: such packets go to the tap like all else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dhcp: Option<Dhcp>,
+    /// Relay the guest's connections to its metadata service. Left out: such packets go to the tap like all else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<MetadataRelay>,
+    /// Let the guest send in its own name only. Left out: what it sends is for the host to judge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guard: Option<Guard>,
 }
 
 /// What a network interface's DHCP service answers: one lease, for this guest alone.
@@ -176,6 +184,10 @@ pub struct Dhcp {
     /// How long a lease lasts, in seconds, at least 60.
     #[serde(default = "an_hour")]
     pub lease_seconds: u32,
+    /// Routes besides the one to the router, at most 8. Clients that take no more than the shortest messages get them in
+    /// the place of a long host name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<DhcpRoute>,
 }
 
 fn an_hour() -> u32 {

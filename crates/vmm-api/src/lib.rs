@@ -6,6 +6,7 @@
 mod config;
 mod error;
 mod event;
+mod nic;
 mod state;
 
 #[cfg(feature = "client")]
@@ -19,6 +20,7 @@ pub use config::{
 };
 pub use error::{ErrorBody, ErrorCode};
 pub use event::{Event, EventKind, EventPage};
+pub use nic::{DhcpRoute, Guard, MetadataRelay, NicUpdate};
 pub use state::{ConsoleHistory, Exit, ExitReason, Pids, VmInfo, VmState};
 
 #[cfg(feature = "client")]

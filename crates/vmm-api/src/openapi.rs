@@ -16,8 +16,8 @@ use utoipa::openapi::{
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::{
-    CONSOLE_OFFSET_HEADER, CONSOLE_PROTOCOL, ErrorBody, ErrorCode, EventPage, MAX_BODY_BYTES, VmConfig,
-    VmInfo,
+    CONSOLE_OFFSET_HEADER, CONSOLE_PROTOCOL, ErrorBody, ErrorCode, EventPage, MAX_BODY_BYTES, NicUpdate,
+    VmConfig, VmInfo,
 };
 
 /// What a success carries.
@@ -38,7 +38,8 @@ struct Row {
     description: &'static str,
     /// Query parameters, all of them whole numbers and none required.
     query: &'static [(&'static str, &'static str)],
-    takes_config: bool,
+    /// The type of its body, if it takes one.
+    body: Option<&'static str>,
     success: Success,
     /// Codes of its own; `EVERYWHERE` comes on top.
     refusals: &'static [ErrorCode],
@@ -82,7 +83,7 @@ pub fn openapi() -> OpenApi {
 fn rows() -> Vec<Row> {
     use ErrorCode::{
         DiskInUse, DiskNotBootable, FileUnavailable, HostFailure, InvalidConfig, InvalidDisk, InvalidKernel,
-        KvmUnavailable, OutOfMemory, ShuttingDown, TapUnavailable, WrongState,
+        KvmUnavailable, NotFound, OutOfMemory, ShuttingDown, TapUnavailable, WrongState,
     };
     let look = |path, id, summary, success| Row {
         method: HttpMethod::Get,
@@ -91,7 +92,7 @@ fn rows() -> Vec<Row> {
         summary,
         description: "",
         query: &[],
-        takes_config: false,
+        body: None,
         success,
         refusals: &[],
     };
@@ -102,7 +103,7 @@ fn rows() -> Vec<Row> {
         summary,
         description,
         query: &[],
-        takes_config: false,
+        body: None,
         success: Success::Vm,
         refusals,
     };
@@ -117,9 +118,20 @@ fn rows() -> Vec<Row> {
                           file. A machine that exists cannot be configured anew; sending it the configuration it has is \
                           no error.",
             query: &[],
-            takes_config: true,
+            body: Some("VmConfig"),
             success: Success::Vm,
             refusals: &[InvalidConfig, OutOfMemory, FileUnavailable, WrongState, ShuttingDown],
+        },
+        Row {
+            method: HttpMethod::Patch,
+            path: "/v1/vm/nics/{index}",
+            id: "update_nic",
+            summary: "Changes a network interface of a machine that may be running",
+            description: "Interfaces are counted from 0, in the order of the configuration, which is changed too.",
+            query: &[],
+            body: Some("NicUpdate"),
+            success: Success::Vm,
+            refusals: &[NotFound, InvalidConfig, WrongState, ShuttingDown],
         },
         act(
             "/v1/vm/boot",
@@ -219,8 +231,17 @@ fn operation(row: &Row) -> Operation {
             .schema(Some(Schema::from(number)));
         operation = operation.parameter(parameter);
     }
-    if row.takes_config {
-        let body = RequestBodyBuilder::new().content("application/json", reference("VmConfig"));
+    for name in row.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
+        let number = integer().minimum(Some(0)).build();
+        let parameter = ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Path)
+            .required(Required::True)
+            .schema(Some(Schema::from(number)));
+        operation = operation.parameter(parameter);
+    }
+    if let Some(name) = row.body {
+        let body = RequestBodyBuilder::new().content("application/json", reference(name));
         operation = operation.request_body(Some(body.required(Some(Required::True)).build()));
     }
     operation = success(operation, &row.success);
@@ -297,6 +318,7 @@ fn components() -> ComponentsBuilder {
     }
     let mut schemas = Vec::new();
     add::<VmConfig>(&mut schemas);
+    add::<NicUpdate>(&mut schemas);
     add::<VmInfo>(&mut schemas);
     add::<EventPage>(&mut schemas);
     add::<ErrorBody>(&mut schemas);

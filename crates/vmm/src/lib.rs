@@ -25,6 +25,7 @@ mod kvm;
 mod layout;
 mod memory;
 mod metrics;
+mod nic;
 mod smbios;
 mod vcpu;
 mod vm;

@@ -2,12 +2,13 @@
 //! anyway; rendering costs them nothing.
 
 use std::fmt::Write;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use devices::virtio::QueueMetrics;
 use devices::virtio::metrics::LATENCY_BOUNDS_US;
-use devices::virtio::net::DhcpCounts;
+use devices::virtio::net::{DhcpCounts, GuardCounts, MetadataCounts, ServiceHandles};
 use vmm_api::{VmInfo, VmState};
 
 use crate::vcpu::{EXIT_NAMES, ExitCounts};
@@ -19,8 +20,8 @@ pub struct Sources {
     pub vcpus: Vec<Arc<ExitCounts>>,
     /// By device: its name and its queues.
     pub devices: Vec<(String, Vec<Arc<QueueMetrics>>)>,
-    /// By network interface that serves DHCP.
-    pub dhcp: Vec<(String, Arc<DhcpCounts>)>,
+    /// By network interface: what it does besides.
+    pub nics: Vec<ServiceHandles>,
 }
 
 /// The counters of whatever machine there is.
@@ -42,7 +43,7 @@ impl Metrics {
         render_machine(&mut text, info);
         render_exits(&mut text, &sources.vcpus);
         render_queues(&mut text, &sources.devices);
-        render_dhcp(&mut text, &sources.dhcp);
+        render_services(&mut text, &sources.nics);
         text
     }
 }
@@ -69,28 +70,97 @@ fn render_exits(text: &mut String, vcpus: &[Arc<ExitCounts>]) {
     }
 }
 
-fn render_dhcp(text: &mut String, servers: &[(String, Arc<DhcpCounts>)]) {
-    let name = "bothy_vmm_dhcp_messages_total";
-    header(
-        text,
-        name,
-        "counter",
-        "DHCP messages of the guest by what became of them; dropped: answers it did not take.",
-    );
-    for (device, counts) in servers {
-        let outcomes = [
-            ("answered", &counts.answered),
-            ("refused", &counts.refused),
-            ("ignored", &counts.ignored),
-            ("declined", &counts.declined),
-            ("malformed", &counts.malformed),
-            ("dropped", &counts.dropped),
-        ];
-        for (outcome, count) in outcomes {
-            let _ =
-                writeln!(text, "{name}{{device=\"{device}\",outcome=\"{outcome}\"}} {}", count.load(Relaxed));
+/// A counter's label and value.
+type Labelled<'a> = (&'static str, &'a AtomicU64);
+
+/// Each metric of the services: a row for each interface that has the service.
+fn render_services(text: &mut String, nics: &[ServiceHandles]) {
+    let mut render = |name: &str, kind, label, help, counts: fn(&ServiceHandles) -> Vec<Labelled<'_>>| {
+        header(text, name, kind, help);
+        for (index, nic) in nics.iter().enumerate() {
+            for (value, count) in counts(nic) {
+                let count = count.load(Relaxed);
+                let labels = if value.is_empty() { String::new() } else { format!(",{label}=\"{value}\"") };
+                let _ = writeln!(text, "{name}{{device=\"net{index}\"{labels}}} {count}");
+            }
         }
-    }
+    };
+    render(
+        "bothy_vmm_dhcp_messages_total",
+        "counter",
+        "outcome",
+        "DHCP messages of the guest by what became of them; dropped: answers it did not take.",
+        |nic| nic.dhcp.as_deref().map(dhcp).unwrap_or_default(),
+    );
+    render(
+        "bothy_vmm_guard_dropped_total",
+        "counter",
+        "reason",
+        "Packets that the guest did not send in its own name.",
+        |nic| nic.guard.as_deref().map(guard).unwrap_or_default(),
+    );
+    render(
+        "bothy_vmm_metadata_open_connections",
+        "gauge",
+        "",
+        "Connections of the guest to its metadata service.",
+        |nic| nic.metadata.as_deref().map(|metadata| vec![("", &metadata.counts.open)]).unwrap_or_default(),
+    );
+    render(
+        "bothy_vmm_metadata_connections_total",
+        "counter",
+        "outcome",
+        "Connections of the guest to its metadata service: opened, and what became of those that were not served.",
+        |nic| nic.metadata.as_deref().map(|metadata| connections(&metadata.counts)).unwrap_or_default(),
+    );
+    render(
+        "bothy_vmm_metadata_packets_total",
+        "counter",
+        "outcome",
+        "Packets of the guest to its metadata service: taken, answered by ARP, and dropped for what reason.",
+        |nic| nic.metadata.as_deref().map(|metadata| packets(&metadata.counts)).unwrap_or_default(),
+    );
+}
+
+fn dhcp(counts: &DhcpCounts) -> Vec<Labelled<'_>> {
+    vec![
+        ("answered", &counts.answered),
+        ("refused", &counts.refused),
+        ("ignored", &counts.ignored),
+        ("declined", &counts.declined),
+        ("malformed", &counts.malformed),
+        ("dropped", &counts.dropped),
+    ]
+}
+
+fn guard(counts: &GuardCounts) -> Vec<Labelled<'_>> {
+    vec![
+        ("mac", &counts.mac),
+        ("ipv4", &counts.ipv4),
+        ("arp", &counts.arp),
+        ("ipv6", &counts.ipv6),
+        ("other", &counts.other),
+        ("malformed", &counts.malformed),
+    ]
+}
+
+fn connections(counts: &MetadataCounts) -> Vec<Labelled<'_>> {
+    vec![
+        ("opened", &counts.opened),
+        ("refused", &counts.refused),
+        ("too_many", &counts.too_many),
+        ("timed_out", &counts.timed_out),
+    ]
+}
+
+fn packets(counts: &MetadataCounts) -> Vec<Labelled<'_>> {
+    vec![
+        ("taken", &counts.packets),
+        ("arp", &counts.arp),
+        ("not_tcp", &counts.not_tcp),
+        ("malformed", &counts.malformed),
+        ("overflow", &counts.overflow),
+    ]
 }
 
 /// Gets one counter of a queue.
@@ -144,18 +214,30 @@ fn render_queues(text: &mut String, devices: &[(String, Vec<Arc<QueueMetrics>>)]
 
 #[cfg(test)]
 mod tests {
+    use devices::virtio::net::Metadata;
+
     use super::*;
 
     #[test]
-    fn what_became_of_dhcp_messages() {
-        let counts = Arc::new(DhcpCounts::default());
-        counts.refused.store(3, Relaxed);
+    fn services_are_counted_by_interface() {
+        let (dhcp, guard) = (Arc::new(DhcpCounts::default()), Arc::new(GuardCounts::default()));
+        dhcp.refused.store(3, Relaxed);
+        guard.arp.store(4, Relaxed);
+        let metadata = Metadata { hop_limit: 64.into(), counts: MetadataCounts::default() };
+        metadata.counts.open.store(5, Relaxed);
+        let nics = [
+            ServiceHandles { guard: Some(guard), ..ServiceHandles::default() },
+            ServiceHandles { dhcp: Some(dhcp), metadata: Some(Arc::new(metadata)), guard: None },
+        ];
         let mut text = String::new();
-        render_dhcp(&mut text, &[("net1".to_owned(), counts)]);
-        assert!(
-            text.contains("bothy_vmm_dhcp_messages_total{device=\"net1\",outcome=\"refused\"} 3\n"),
-            "{text}"
-        );
-        assert_eq!(text.lines().count(), 2 + 6);
+        render_services(&mut text, &nics);
+        for line in [
+            "bothy_vmm_dhcp_messages_total{device=\"net1\",outcome=\"refused\"} 3",
+            "bothy_vmm_guard_dropped_total{device=\"net0\",reason=\"arp\"} 4",
+            "bothy_vmm_metadata_open_connections{device=\"net1\"} 5",
+        ] {
+            assert!(text.lines().any(|other| other == line), "no {line} in {text}");
+        }
+        assert_eq!(text.lines().count(), 5 * 2 + 6 + 6 + 1 + 4 + 5);
     }
 }

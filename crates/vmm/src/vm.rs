@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use devices::bus::{Bus, BusDevice, InsertError};
@@ -16,7 +17,7 @@ use devices::rtc::{self, Rtc};
 use devices::serial::{self, Serial};
 use devices::virtio::VirtioDevice;
 use devices::virtio::block::{Block, BlockConfig};
-use devices::virtio::net::{DhcpConfig, DhcpCounts, Net, NetConfig};
+use devices::virtio::net::{Net, NetConfig, ServiceHandles};
 use devices::virtio::pci::{BAR_BYTES, VirtioPci};
 use devices::virtio::rng::Rng;
 use kvm_bindings::{Msrs, kvm_msr_entry};
@@ -33,7 +34,7 @@ use crate::kvm::{Hypervisor, KvmError, failed};
 use crate::memory::{self, MemoryError};
 use crate::metrics::Sources;
 use crate::vcpu::{EndSink, ExitCounts, Vcpu, VcpuThreads};
-use crate::{acpi, identity, layout, smbios};
+use crate::{acpi, identity, layout, nic, smbios};
 
 /// Why a machine could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -97,7 +98,7 @@ pub struct Vm {
     button: PowerButton,
     console: Arc<Console>,
     exits: Vec<Arc<ExitCounts>>,
-    dhcp: Vec<(String, Arc<DhcpCounts>)>,
+    nics: Vec<ServiceHandles>,
     _ports: Arc<Bus>,
     _mmio: Arc<Bus>,
     _fd: Arc<VmFd>,
@@ -128,7 +129,7 @@ impl Vm {
         let (ports, mmio) = (Arc::new(Bus::default()), Arc::new(Bus::default()));
         let button = add_legacy_devices(&ports, &fd, &outside)?;
         let root = Arc::new(Mutex::new(PciRoot::new(&mmio)));
-        let Models { devices, dhcp } = models(id, config, host, &outside.events)?;
+        let Models { devices, nics } = models(id, config, host, &outside.events)?;
         let virtio = add_virtio_devices(devices, &root, &fd, &memory, &outside.events)?;
         ports.insert(
             pci::ports::PORT.into(),
@@ -168,7 +169,7 @@ impl Vm {
             button,
             console,
             exits,
-            dhcp,
+            nics,
             _ports: ports,
             _mmio: mmio,
             _fd: fd,
@@ -202,6 +203,13 @@ impl Vm {
         self.button.press()
     }
 
+    /// Changes the TTL of what the metadata service of an interface says; nothing, if there is no such service.
+    pub fn set_metadata_hop_limit(&self, nic: usize, hop_limit: u8) {
+        if let Some(metadata) = self.nics.get(nic).and_then(|handles| handles.metadata.as_ref()) {
+            metadata.hop_limit.store(hop_limit, Ordering::Relaxed);
+        }
+    }
+
     /// Thread ids of the vCPUs.
     pub fn vcpu_tids(&self) -> Vec<u32> {
         self.vcpus.tids()
@@ -211,7 +219,7 @@ impl Vm {
     pub fn metrics(&self) -> Sources {
         let devices =
             self.virtio.iter().map(|device| device.lock().unwrap_or_else(PoisonError::into_inner).metrics());
-        Sources { vcpus: self.exits.clone(), devices: devices.collect(), dhcp: self.dhcp.clone() }
+        Sources { vcpus: self.exits.clone(), devices: devices.collect(), nics: self.nics.clone() }
     }
 }
 
@@ -299,8 +307,8 @@ type Named = (String, Box<dyn VirtioDevice>);
 /// What a machine has of virtio.
 struct Models {
     devices: Vec<Named>,
-    /// The counters of those network cards that serve DHCP.
-    dhcp: Vec<(String, Arc<DhcpCounts>)>,
+    /// What the network cards do besides, in their order.
+    nics: Vec<ServiceHandles>,
 }
 
 /// All virtio devices with their names: disks first, in their order, so that `/dev/vda` is the first of them.
@@ -311,7 +319,7 @@ fn models(
     events: &EventSink,
 ) -> Result<Models, BuildError> {
     let mut models: Vec<Named> = Vec::new();
-    let mut dhcp = Vec::new();
+    let mut nics = Vec::new();
     for (index, (disk, open)) in config.disks.iter().zip(&host.disks).enumerate() {
         let name = format!("blk{index}");
         let open = open.try_clone().map_err(device(&name))?;
@@ -322,28 +330,14 @@ fn models(
         let name = format!("net{index}");
         let tap = tap.try_clone().map_err(device(&name))?;
         let mac = nic.mac.unwrap_or_else(|| identity::mac(id, index)).0;
-        let lease = nic.dhcp.clone().map(lease);
-        let net = Net::new(NetConfig { tap, mac, mtu: nic.mtu, dhcp: lease }).map_err(device(&name))?;
-        dhcp.extend(net.dhcp_counts().map(|counts| (name.clone(), counts)));
+        let services = nic::services(nic);
+        let net = Net::new(NetConfig { tap, mac, mtu: nic.mtu, services }).map_err(device(&name))?;
+        nics.push(net.service_handles());
         models.push((name, Box::new(net)));
     }
     let entropy = File::open("/dev/urandom").map_err(device("rng"))?;
     models.push(("rng".to_owned(), Box::new(Rng::new(entropy))));
-    Ok(Models { devices: models, dhcp })
-}
-
-/// What the configuration says of DHCP, for the device.
-fn lease(dhcp: vmm_api::Dhcp) -> DhcpConfig {
-    DhcpConfig {
-        address: dhcp.address,
-        prefix_len: dhcp.prefix_len,
-        router: dhcp.router,
-        dns: dhcp.dns,
-        host_name: dhcp.host_name,
-        domain: dhcp.domain,
-        mtu: dhcp.mtu,
-        lease_seconds: dhcp.lease_seconds,
-    }
+    Ok(Models { devices: models, nics })
 }
 
 /// Where the serial port writes to.

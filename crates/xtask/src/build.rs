@@ -8,13 +8,44 @@ use anyhow::{Context, ensure};
 use crate::progress::Step;
 use crate::tree;
 
+/// How a program is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// As it would be installed.
+    Release,
+    /// Sooner there, and many times slower.
+    Debug,
+}
+
 /// Builds bothy-vmm as it would be installed, and says where it is.
 pub fn vmm() -> anyhow::Result<PathBuf> {
-    let step = Step::new("building bothy-vmm");
-    let status = cargo().args(["build", "--release", "--package", "vmm", "--bin", "bothy-vmm"]).status();
-    ensure!(status.context("running cargo")?.success(), "bothy-vmm does not build");
+    program("vmm", "bothy-vmm", Profile::Release)
+}
+
+/// Builds a program of a package, and says where it is. Each apart: what one needs of a crate is not in the others.
+pub fn program(package: &str, name: &str, profile: Profile) -> anyhow::Result<PathBuf> {
+    let step = Step::new(format!("building {name}"));
+    let (option, folder): (&[&str], _) = match profile {
+        Profile::Release => (&["--release"], "release"),
+        Profile::Debug => (&[], "debug"),
+    };
+    let status =
+        cargo().args(["build", "--quiet", "--package", package, "--bin", name]).args(option).status();
+    ensure!(status.context("running cargo")?.success(), "{name} does not build");
     step.done();
-    Ok(tree::target().join("release/bothy-vmm"))
+    Ok(tree::target().join(folder).join(name))
+}
+
+/// Builds the daemon and the command line for tests, quickly and with all checks, and says where they are.
+pub fn daemon() -> anyhow::Result<(PathBuf, PathBuf)> {
+    for (package, name) in [("bothyd", "bothyd"), ("cli", "bothy")] {
+        let step = Step::new(format!("building {name} for tests"));
+        let status = cargo().args(["build", "--quiet", "--package", package, "--bin", name]).status();
+        ensure!(status.context("running cargo")?.success(), "{name} does not build");
+        step.done();
+    }
+    let debug = tree::target().join("debug");
+    Ok((debug.join("bothyd"), debug.join("bothy")))
 }
 
 /// The programs as they would be installed.
@@ -27,18 +58,13 @@ pub struct Programs {
     pub vmm: PathBuf,
 }
 
-/// Builds all programs as they would be installed. Each apart: what one needs of a crate is not in the others.
+/// Builds all programs as they would be installed.
 pub fn programs() -> anyhow::Result<Programs> {
-    let vmm = vmm()?;
-    for (package, name) in [("bothyd", "bothyd"), ("cli", "bothy")] {
-        let step = Step::new(format!("building {name}"));
-        let status =
-            cargo().args(["build", "--release", "--quiet", "--package", package, "--bin", name]).status();
-        ensure!(status.context("running cargo")?.success(), "{name} does not build");
-        step.done();
-    }
-    let release = tree::target().join("release");
-    Ok(Programs { bothy: release.join("bothy"), bothyd: release.join("bothyd"), vmm })
+    Ok(Programs {
+        vmm: vmm()?,
+        bothyd: program("bothyd", "bothyd", Profile::Release)?,
+        bothy: program("cli", "bothy", Profile::Release)?,
+    })
 }
 
 /// Builds the test programs of a package, and says where they are.

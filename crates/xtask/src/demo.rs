@@ -2,8 +2,6 @@
 //! launched, watched, logged in to, left alone while its daemon is killed, and terminated. The first half prepares; the
 //! second runs on a host whose KVM runs Linux and tells the story.
 
-mod before;
-
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
@@ -12,8 +10,8 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use before::Host;
 
+use crate::host::{self, Host};
 use crate::{build, host_vm, image, packages};
 
 /// Runs bothyd and shows an instance's whole life: image, launch, console, ssh, a killed daemon, termination, a clean host.
@@ -104,7 +102,7 @@ fn say(what: &str) {
 
 /// Processes of VMMs.
 fn vmms() -> anyhow::Result<Vec<String>> {
-    let found = before::processes()?.into_iter().filter(|process| process.contains("bothy-vmm --id"));
+    let found = host::processes()?.into_iter().filter(|process| process.contains("bothy-vmm --id"));
     // The disk's reader comes and goes.
     Ok(found.filter(|process| !process.contains("read-boot-disk")).collect())
 }

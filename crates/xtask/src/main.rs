@@ -5,10 +5,14 @@ mod bench;
 mod build;
 mod check;
 mod cpio;
+mod daemon;
 mod demo;
 mod fuzz;
+mod guest_image;
+mod host;
 mod host_vm;
 mod image;
+mod isolation;
 mod kernel;
 mod package;
 mod packages;
@@ -16,6 +20,7 @@ mod probe;
 mod progress;
 mod recipe;
 mod run;
+mod soak;
 mod test;
 mod tree;
 
@@ -47,6 +52,16 @@ enum Command {
     /// The part of the benchmarks that runs on the KVM host
     #[command(hide = true)]
     BenchStory(bench::StoryArguments),
+    /// The part of the daemon's benchmark that runs in a network of its own
+    #[command(hide = true)]
+    BenchApiStory(bench::ApiStoryArguments),
+    /// The part of it that runs on the KVM host
+    #[command(hide = true)]
+    BenchGuestStory(bench::GuestStoryArguments),
+    Soak(soak::Arguments),
+    /// The part of the soak test that runs in a network of its own
+    #[command(hide = true)]
+    SoakStory(soak::StoryArguments),
     Package(package::Arguments),
     Api(api::Arguments),
 }
@@ -63,6 +78,10 @@ fn main() -> anyhow::Result<std::process::ExitCode> {
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::BenchStory(arguments) => bench::tell(&arguments),
+        Command::BenchApiStory(arguments) => bench::tell_api(&arguments),
+        Command::BenchGuestStory(arguments) => bench::tell_guest(&arguments),
+        Command::Soak(arguments) => soak::run(&arguments),
+        Command::SoakStory(arguments) => soak::tell(&arguments),
         Command::Package(arguments) => package::run(&arguments),
         Command::Api(arguments) => api::run(&arguments),
     }

@@ -1,5 +1,7 @@
 //! `cargo xtask test`: all tests, tier by tier, the cheap ones first.
 
+mod contract;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -11,17 +13,19 @@ use crate::{check, fuzz, host_vm, image, packages};
 
 /// Runs all tests, or those of the tiers given.
 ///
-///   check   formatting, lints, licences, documentation, rules of the repository
-///   unit    unit and property tests, replay of what fuzzing found
-///   micro   guests of a few instructions on this machine's /dev/kvm, of whatever kind; skipped without one
-///   fuzz    a few seconds of each fuzz target, where there is a nightly toolchain
-///   node    real guests on a host whose KVM runs Linux: this one, else a nested host
+///   check     formatting, lints, licences, documentation, rules of the repository
+///   unit      unit and property tests, replay of what fuzzing found
+///   contract  the daemon against the contract of its native API, by schemathesis
+///   sdk       clouds' own clients, as PyPI has them, against the metadata service
+///   micro     guests of a few instructions on this machine's /dev/kvm, of whatever kind; skipped without one
+///   fuzz      a few seconds of each fuzz target, where there is a nightly toolchain
+///   node      real guests on a host whose KVM runs Linux: this one, else a nested host
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Arguments {
     /// Tiers to run [default: all]
     tiers: Vec<Tier>,
-    /// Only tests of the tiers unit, micro and node whose name contains this
+    /// Only tests of the tiers unit, sdk, micro and node whose name contains this
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
 }
@@ -30,6 +34,8 @@ pub struct Arguments {
 enum Tier {
     Check,
     Unit,
+    Contract,
+    Sdk,
     Micro,
     Fuzz,
     Node,
@@ -51,6 +57,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         match tier {
             Tier::Check => check::all()?,
             Tier::Unit => unit(filter)?,
+            Tier::Contract => contract::run()?,
+            Tier::Sdk => sdk(filter)?,
             Tier::Micro => cargo_test(&["--package", "micro"], filter)?,
             Tier::Fuzz => fuzz::all(FUZZ_SECONDS)?,
             Tier::Node => node(filter)?,
@@ -67,13 +75,27 @@ fn unit(filter: Option<&str>) -> anyhow::Result<()> {
         "e2fsprogs",
         "file",
         "genisoimage",
+        "iproute2",
+        "nftables",
         "openssh-client",
         "openssl",
         "qemu-utils",
         "util-linux",
         "xfsprogs",
     ])?;
-    cargo_test(&["--workspace", "--exclude", "micro", "--exclude", "node"], filter)
+    // The daemon's own test lets it die where no daemon that is installed can.
+    let features = ["--features", "bothyd/fail-points"];
+    cargo_test(&[&["--workspace", "--exclude", "micro", "--exclude", "node"][..], &features].concat(), filter)
+}
+
+/// They run in a network namespace of their own.
+fn sdk(filter: Option<&str>) -> anyhow::Result<()> {
+    packages::ensure(&["iproute2", "python3-venv", "util-linux"])?;
+    let mut command = cargo();
+    command.args(["test", "--package", "metadata", "--test", "imds", "--"]);
+    let status = command.arg(filter.unwrap_or("clients::")).env("BOTHY_REQUIRE_CLIENTS", "1").status();
+    ensure!(status.context("running cargo")?.success(), "clouds' own clients do not get what they ask for");
+    Ok(())
 }
 
 fn cargo_test(what: &[&str], filter: Option<&str>) -> anyhow::Result<()> {
@@ -84,8 +106,9 @@ fn cargo_test(what: &[&str], filter: Option<&str>) -> anyhow::Result<()> {
 
 /// Builds everything here, where there is a network, and runs it on the host.
 fn node(filter: Option<&str>) -> anyhow::Result<()> {
-    packages::ensure(&["dosfstools", "iproute2", "iputils-ping", "mtools"])?;
+    packages::ensure(&["dosfstools", "iproute2", "iputils-ping", "mtools", "nftables"])?;
     let vmm = build::vmm()?;
+    let (bothyd, bothy) = build::daemon()?;
     // A host for each program with whole guests: if a nested one is lost, only one program's time is.
     let mut batches = vec![build::tests("micro")?];
     batches.extend(build::tests("node")?.into_iter().map(|program| vec![program]));
@@ -95,6 +118,8 @@ fn node(filter: Option<&str>) -> anyhow::Result<()> {
     let mut environment: Vec<OsString> = vec!["env".into(), "BOTHY_REQUIRE_KVM=1".into()];
     let places = [
         ("BOTHY_VMM", &vmm),
+        ("BOTHY_BOTHYD", &bothyd),
+        ("BOTHY_BOTHY", &bothy),
         ("BOTHY_TINY_KERNEL", &tiny.kernel),
         ("BOTHY_TINY_INITRD", &tiny.initrd),
         ("BOTHY_DEBIAN", &debian),

@@ -8,6 +8,10 @@ use std::process::Command;
 pub struct Images {
     /// The bothy-vmm under test.
     pub vmm: PathBuf,
+    /// The daemon under test.
+    pub bothyd: PathBuf,
+    /// The command line.
+    pub bothy: PathBuf,
     /// Kernel of the tiny image.
     pub kernel: PathBuf,
     /// Its initrd: busybox and the init that runs the command given on the kernel command line.
@@ -30,6 +34,8 @@ impl Images {
         };
         Some(Self {
             vmm: path("BOTHY_VMM")?,
+            bothyd: path("BOTHY_BOTHYD")?,
+            bothy: path("BOTHY_BOTHY")?,
             kernel: path("BOTHY_TINY_KERNEL")?,
             initrd: path("BOTHY_TINY_INITRD")?,
             debian: path("BOTHY_DEBIAN")?,

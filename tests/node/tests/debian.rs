@@ -80,6 +80,8 @@ fn debian_from_its_disk_alone() {
             mac: "52:54:00:b0:07:01".parse().ok(),
             mtu: None,
             dhcp: None,
+            metadata: None,
+            guard: None,
         }],
         console: Default::default(),
         smbios: vmm_api::Smbios { asset_tag: "bothy-test".to_owned(), ..Default::default() },

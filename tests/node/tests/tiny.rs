@@ -13,7 +13,14 @@ fn disk(id: &str, path: std::path::PathBuf) -> Disk {
 }
 
 fn nic(tap: &str) -> Nic {
-    Nic { tap: TapSource::Name(tap.to_owned()), mac: None, mtu: None, dhcp: None }
+    Nic {
+        tap: TapSource::Name(tap.to_owned()),
+        mac: None,
+        mtu: None,
+        dhcp: None,
+        metadata: None,
+        guard: None,
+    }
 }
 
 #[test]
@@ -184,6 +191,7 @@ fn a_guest_gets_and_renews_its_address_from_its_vmm() {
         domain: Some("compute.internal".to_owned()),
         mtu: Some(1400),
         lease_seconds: 600,
+        routes: vec![],
     };
     config.nics = vec![Nic { dhcp: Some(dhcp), ..nic("tap0") }];
     let mut vm = Vm::boot(&images, Some(&network), &config);

@@ -91,7 +91,7 @@ pub(super) struct Place {
 #[derive(Debug)]
 pub(super) enum Cgroups {
     Systemd { slice: PathBuf },
-    Folder { parent: PathBuf },
+    Folder { parent: PathBuf, is_ours: bool },
     None,
 }
 
@@ -101,10 +101,10 @@ impl Cgroups {
         match choice {
             CgroupChoice::None => Ok(Self::None),
             CgroupChoice::Systemd => systemd(),
-            CgroupChoice::Cgroup2(parent) => folder(parent),
+            CgroupChoice::Cgroup2(parent) => folder(parent, false),
             CgroupChoice::Auto if Path::new("/run/systemd/system").is_dir() => systemd(),
             CgroupChoice::Auto => {
-                let made = mount_point().and_then(|mount| folder(&mount.join("bothy")));
+                let made = mount_point().and_then(|mount| folder(&mount.join("bothy"), true));
                 Ok(made.unwrap_or_else(|message| {
                     log::warn!("VMMs run without cgroups of their own, and so without limits: {message}");
                     Self::None
@@ -122,7 +122,7 @@ impl Cgroups {
                 let scope = format!("{SCOPE_PREFIX}{instance}-{boot}{SCOPE_SUFFIX}");
                 Ok(Some(Place { folder: slice.join(&scope), scope: Some(scope) }))
             }
-            Self::Folder { parent } => {
+            Self::Folder { parent, .. } => {
                 let folder = parent.join(instance.to_string());
                 match fs::create_dir(&folder) {
                     Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
@@ -156,12 +156,23 @@ impl Cgroups {
         }
     }
 
+    /// Removes the folder of them all if nobody chose it, unless something is in it. Systemd's slice goes by itself.
+    pub fn close(&self) -> io::Result<()> {
+        match self {
+            Self::Folder { parent, is_ours: true } => match fs::remove_dir(parent) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            },
+            Self::Folder { is_ours: false, .. } | Self::Systemd { .. } | Self::None => Ok(()),
+        }
+    }
+
     /// All cgroups of VMMs that are there.
     pub fn found(&self) -> io::Result<Vec<(Id<Instance>, Place)>> {
         let (folder, is_scope) = match self {
             Self::None => return Ok(vec![]),
             Self::Systemd { slice } => (slice, true),
-            Self::Folder { parent } => (parent, false),
+            Self::Folder { parent, .. } => (parent, false),
         };
         let entries = match fs::read_dir(folder) {
             // The slice comes with its first scope.
@@ -332,7 +343,7 @@ fn systemd() -> Result<Cgroups, String> {
     Ok(Cgroups::Systemd { slice: mount_point()?.join(SLICE) })
 }
 
-fn folder(parent: &Path) -> Result<Cgroups, String> {
+fn folder(parent: &Path, is_ours: bool) -> Result<Cgroups, String> {
     let failed = |error: io::Error| format!("cannot use the cgroup {}: {error}", parent.display());
     fs::create_dir_all(parent).map_err(failed)?;
     if !parent.join("cgroup.procs").exists() {
@@ -358,7 +369,7 @@ fn folder(parent: &Path) -> Result<Cgroups, String> {
         let (missing, parent) = (missing.join(", "), parent.display());
         log::warn!("{parent} has no controllers {missing}: VMMs run without these limits");
     }
-    Ok(Cgroups::Folder { parent: parent.to_owned() })
+    Ok(Cgroups::Folder { parent: parent.to_owned(), is_ours })
 }
 
 /// Where the cgroup v2 tree is mounted.

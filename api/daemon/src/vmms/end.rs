@@ -64,6 +64,15 @@ impl Vmms {
         }
     }
 
+    /// Removes what is there for all VMMs and not for one of them, when there are none.
+    ///
+    /// # Errors
+    ///
+    /// There are some, or the host does not do its part.
+    pub fn clear(&self) -> io::Result<()> {
+        self.cgroups.close()
+    }
+
     /// Removes cgroup and run folder of a VMM that is gone.
     pub(super) async fn remove_leavings(&self, instance: Id<Instance>) -> io::Result<()> {
         let folder = self.folder(instance);

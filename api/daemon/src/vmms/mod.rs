@@ -91,6 +91,8 @@ pub struct VmmsConfig {
     pub start_limit: Duration,
     /// How long a VMM may take to answer what needs no work of it.
     pub answer_limit: Duration,
+    /// How long it may take for what needs work of it: to stand still, to build its VM anew.
+    pub work_limit: Duration,
     /// How long processes may take to end once they are killed.
     pub kill_limit: Duration,
 }
@@ -109,6 +111,7 @@ impl VmmsConfig {
             cgroup: CgroupChoice::Auto,
             start_limit: Duration::from_secs(30),
             answer_limit: Duration::from_secs(2),
+            work_limit: Duration::from_secs(30),
             kill_limit: Duration::from_secs(30),
         }
     }
@@ -349,20 +352,6 @@ impl Vmms {
         Err(sight)
     }
 
-    /// Resets the VM, and answers when it runs again.
-    ///
-    /// # Errors
-    ///
-    /// There is no VM that runs, or it could not be built again: then it has ended, which is also told.
-    pub async fn reset(&self, instance: Id<Instance>) -> Result<(), HostError> {
-        let info =
-            self.client(instance).reset().await.map_err(|error| client_error("reset the VM", &error))?;
-        match info.exit {
-            Some(exit) => Err(HostError::Failed(format!("the VM could not be reset: {}", exit.message))),
-            None => Ok(()),
-        }
-    }
-
     /// Ends the VMM, and answers when its process and all its children are gone, or none was there. Finds it also when it is
     /// not on record.
     ///
@@ -471,7 +460,7 @@ impl Vmms {
         offset: Option<u64>,
     ) -> Result<ConsoleStream, HostError> {
         let offset = offset.map(|offset| offset.saturating_sub(self.consoles.run(instance).base));
-        self.ask("attach to the console", self.client(instance).attach_console(offset)).await
+        self.ask_running("attach to the console", self.client(instance).attach_console(offset)).await
     }
 
     /// The VMM's counters as Prometheus text.
@@ -480,7 +469,7 @@ impl Vmms {
     ///
     /// No VMM is there, or it does not answer.
     pub async fn metrics(&self, instance: Id<Instance>) -> Result<String, HostError> {
-        self.ask("read the VMM's counters", self.client(instance).metrics()).await
+        self.ask_running("read the VMM's counters", self.client(instance).metrics()).await
     }
 
     /// All instances of which anything is on the host: a process, a cgroup, a run folder, a console's log.
@@ -501,12 +490,34 @@ impl Vmms {
         Ok(present.into_iter().collect())
     }
 
+    /// As `ask`, of a VMM that need not be there: that there is none is no failure of the host.
+    async fn ask_running<T>(
+        &self,
+        doing: &str,
+        answer: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, HostError> {
+        let mut is_there = true;
+        let looked = async {
+            let answer = answer.await;
+            is_there = !matches!(answer, Err(ClientError::Connect { .. }));
+            answer
+        };
+        match self.ask(doing, looked).await {
+            Err(_) if !is_there => Err(HostError::Refused(format!("cannot {doing}: it does not run"))),
+            answer => answer,
+        }
+    }
+
     async fn ask<T>(
         &self,
         doing: &str,
         answer: impl Future<Output = Result<T, ClientError>>,
     ) -> Result<T, HostError> {
         match timeout(self.config.answer_limit, answer).await {
+            // Nobody is at fault: an instance that is stopped has no VMM.
+            Ok(Err(ClientError::Connect { .. })) => {
+                Err(HostError::Refused(format!("cannot {doing}: there is no VMM")))
+            }
             Ok(answer) => answer.map_err(|error| client_error(doing, &error)),
             Err(_) => Err(HostError::Failed(format!("cannot {doing}: the VMM does not answer"))),
         }

@@ -158,7 +158,7 @@ pub(super) fn read_stat(pid: u32) -> io::Result<Option<Stat>> {
         Err(error) if is_no_process(&error) => return Ok(None),
         Err(error) => return Err(error),
     };
-    parse_stat(&text).map(Some).ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat has another shape")))
+    parse_stat(&text).ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat has another shape")))
 }
 
 /// The process ended before or while its file was read.
@@ -166,12 +166,14 @@ fn is_no_process(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || Errno::from_io_error(error) == Some(Errno::SRCH)
 }
 
-fn parse_stat(text: &str) -> Option<Stat> {
+/// The inner `None` is a process that is being waited for right now, of which nothing but its pid is left.
+fn parse_stat(text: &str) -> Option<Option<Stat>> {
     // The second field is the program's name in parentheses, and may have anything in it.
     let mut fields = text.rsplit_once(')')?.1.split_ascii_whitespace().skip(3);
-    let session = fields.next()?.parse().ok()?;
+    let session: i64 = fields.next()?.parse().ok()?;
     let started = fields.nth(22 - 7)?.parse().ok()?;
-    Some(Stat { session, started })
+    // -1: the kernel's do_task_stat() came after release_task().
+    Some(u32::try_from(session).ok().map(|session| Stat { session, started }))
 }
 
 #[cfg(test)]
@@ -181,10 +183,16 @@ mod tests {
     #[test]
     fn a_name_with_parentheses_and_blanks_hides_nothing() {
         let text = "42 (a) S 1 (b)) S 1 42 43 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 777 1000 2 3";
-        let stat = parse_stat(text).unwrap();
+        let stat = parse_stat(text).unwrap().unwrap();
         assert_eq!((stat.session, stat.started), (43, 777));
         assert!(parse_stat("42 (a) S 1").is_none());
         let own = read_stat(std::process::id()).unwrap().unwrap();
         assert!(own.started > 0);
+    }
+
+    #[test]
+    fn a_process_that_is_just_going_is_gone() {
+        let text = "42 (a) X 0 -1 -1 0 -1 4227084 0 0 0 0 0 0 0 0 20 0 0 0 777 0 0";
+        assert!(parse_stat(text).unwrap().is_none());
     }
 }

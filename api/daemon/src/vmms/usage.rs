@@ -15,7 +15,7 @@ impl Vmms {
     /// None runs.
     pub async fn usage(&self, instance: Id<Instance>) -> Result<MachineMetrics, HostError> {
         let text = self.metrics(instance).await?;
-        let info = self.ask("ask for its threads", self.client(instance).info()).await?;
+        let info = self.ask_running("ask for its threads", self.client(instance).info()).await?;
         let mut usage = MachineMetrics {
             cpu_ms: cpu_ms(&info),
             memory_bytes: memory(info.pids.vmm),

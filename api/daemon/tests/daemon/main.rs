@@ -1,5 +1,5 @@
-//! The daemon as it is installed, with the fake VMM for a program, in a network namespace of its own and driven over its
-//! native API: killed at each of its fail points, on a host that was rebooted, with guests that end, on a full disk. Needs the
+//! The daemon as it is installed, with the fake VMM for a program, in namespaces of its own and driven over its native
+//! API: killed at each of its fail points, on a host that was rebooted, with guests that end, on a full disk. Needs the
 //! rights of root.
 
 #![expect(clippy::unwrap_used, reason = "all of it is a test, also what is no test function")]

@@ -22,7 +22,7 @@ use crate::host::{cgroup, fake_vmm, processes};
 /// Longest that a test waits for a state.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a state is looked at.
-pub const LOOK: Duration = Duration::from_millis(5);
+pub const LOOK: Duration = Duration::from_millis(10);
 
 /// How much of its log is shown of a daemon that did wrong.
 const LOG_LINES: usize = 60;
@@ -38,19 +38,20 @@ pub struct Node {
     client: Client,
 }
 
-/// Runs a test on a thread with a network namespace of its own, or says why not.
+/// Runs a test on a thread with namespaces of its own for the network and for mounts, or says why not.
 pub fn in_namespace<T: Future<Output = ()>>(test: impl FnOnce() -> T + Send + 'static) {
     if may_run() {
         spawn_in_namespace(test).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     }
 }
 
-/// Starts a thread with a network namespace of its own.
+/// Starts a thread with such namespaces.
 pub fn spawn_in_namespace<T: Future<Output = ()>>(
     test: impl FnOnce() -> T + Send + 'static,
 ) -> JoinHandle<()> {
     std::thread::spawn(move || {
-        unshare(CloneFlags::CLONE_NEWNET).unwrap();
+        unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).unwrap();
+        run("mount", &["--make-rprivate", "/"]);
         ip(&["link", "set", "lo", "up"]);
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test());
     })
@@ -77,6 +78,8 @@ impl Node {
         };
         // Short, as sockets' paths are.
         let folder = tempfile::Builder::new().prefix("bothyd").tempdir().unwrap();
+        // The same wherever the test runs: it has no reflinks, so that guests are paused for snapshots.
+        mount_tmpfs(folder.path(), "mode=700");
         let endpoint = Endpoint::Unix(folder.path().join("run/api.sock"));
         let node =
             Self { folder, cgroup, daemon: None, client: Client::new(endpoint, Options::default()).unwrap() };
@@ -283,7 +286,13 @@ impl Drop for Node {
         if let Some(parent) = &self.cgroup {
             let _ = fs::remove_dir(parent);
         }
+        let _ = Command::new("umount").args(["--recursive", "--lazy"]).arg(self.path()).status();
     }
+}
+
+/// A file system in memory at a folder, which goes with the namespace of mounts that it is in.
+pub fn mount_tmpfs(folder: &Path, options: &str) {
+    run("mount", &["-t", "tmpfs", "-o", options, "tmpfs", &folder.display().to_string()]);
 }
 
 /// Waits for something to be there; a test that waits in vain says for what.

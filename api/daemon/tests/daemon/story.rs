@@ -77,13 +77,13 @@ impl Story {
         while !self.node.start(&self.environment()).await {
             self.is_dead().await;
         }
-        self.check().await;
+        self.check_all().await;
     }
 
     /// Starts a daemon that does not die.
     pub async fn start_for_good(&mut self) {
         self.node.must_start().await;
-        self.check().await;
+        self.check_all().await;
     }
 
     /// Ends the daemon as it should be ended; one that dies at it is started again first.
@@ -138,7 +138,7 @@ impl Story {
                     while !self.node.start(&self.environment()).await {
                         self.is_dead().await;
                     }
-                    Box::pin(self.check()).await;
+                    Box::pin(self.check_all()).await;
                 }
             }
         }
@@ -160,15 +160,24 @@ impl Story {
         found.unwrap_or_else(|refusal| panic!("{operation:?} of {id}: {refusal}\n{}", self.node.log()))
     }
 
-    /// What must be so at any time: what was acknowledged is there, what ran runs on, and nothing runs twice.
+    /// What must be so at any time: what ran runs on, and nothing runs twice. Whether the daemon lives is found out, too.
     pub async fn check(&mut self) {
         self.ask(async |client| client.get_health().await).await.unwrap();
+        self.check_vmms();
+    }
+
+    fn check_vmms(&self) {
         let vmms = self.node.vmms();
         let twice: Vec<_> = vmms.iter().filter(|(_, pids)| pids.len() > 1).collect();
         assert!(twice.is_empty(), "runs twice: {twice:?}\n{}", self.node.log());
         for (instance, pid) in &self.running {
             assert_eq!(vmms.get(instance.as_str()), Some(&vec![*pid]), "{instance}\n{}", self.node.log());
         }
+    }
+
+    /// What must be so when a daemon has come back, or when a story is at its end: what was acknowledged is there.
+    async fn check_all(&mut self) {
+        self.check_vmms();
         for path in self.there.clone() {
             let (kind, id) = path.split_once('/').unwrap();
             let operation = match kind {
@@ -430,6 +439,7 @@ impl Story {
 
     /// Takes everything away again, ends the daemon, clears the host, and sees that nothing is left.
     pub async fn end(&mut self) {
+        self.check_all().await;
         let query = InstanceQuery::default();
         let instances = self.ask(async |client| client.list_instances(&query).await).await.unwrap().items;
         for instance in instances.iter().filter(|it| it.state != InstanceState::Terminated) {

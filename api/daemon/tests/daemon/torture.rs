@@ -15,7 +15,7 @@ use crate::story::Story;
 const AT_ONCE: usize = 4;
 
 /// Each so-manieth change of a record is one at which a daemon dies.
-const RECORDS_STEP: usize = 12;
+const RECORDS_STEP: usize = 8;
 
 /// Longest that one story may take.
 const LONGEST: Duration = Duration::from_secs(120);

@@ -70,7 +70,9 @@ pub async fn a_life() {
     vmms.clean_up(id).await.unwrap();
     vmms.clean_up(id).await.unwrap();
     assert!(!world.run_folder(id).exists());
-    assert!(vmms.metrics(id).await.is_err() && vmms.attach_console(id, None).await.is_err());
+    assert!(matches!(vmms.usage(id).await, Err(HostError::Refused(_))));
+    assert!(matches!(vmms.metrics(id).await, Err(HostError::Refused(_))));
+    assert!(matches!(vmms.attach_console(id, None).await, Err(HostError::Refused(_))));
     // Its console outlives it.
     let output = vmms.console(id, None, 6).await.unwrap();
     assert_eq!((output.offset, &output.bytes[..]), (32, &b"\r\necho"[..]));

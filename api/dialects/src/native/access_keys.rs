@@ -7,7 +7,7 @@ use native_api::{
 
 use super::answer::{Answer, created, done, ok};
 use super::errors::{OrRefuse, Refusal};
-use super::request::{after, malformed, page_size, token};
+use super::request::{after, no_token, page_size, token};
 use super::{Call, convert};
 
 /// Users looked at at a time.
@@ -31,9 +31,7 @@ pub async fn list(call: &Call<'_>, query: AccessKeyQuery) -> Result<Answer, Erro
         None => (None, 0),
         Some(after) => {
             let (user, shown) = after.split_once('/').unwrap_or_default();
-            let shown = shown
-                .parse()
-                .map_err(|_| malformed("page_token is none that this list gave", "begin anew"))?;
+            let shown = shown.parse().map_err(|_| no_token())?;
             (Some(user), shown)
         }
     };

@@ -73,7 +73,8 @@ pub async fn caller(call: &Call<'_>) -> Result<Answer, ErrorBody> {
         Principal::Root => api::Principal::Account,
         Principal::User { name: user } => api::Principal::User(name(user)),
         Principal::Role { name: role, session } => {
-            api::Principal::Role(api::RoleSession { role: name(role), session_name: name(session) })
+            let session_name = convert::fitted(session, 64, "unnamed");
+            api::Principal::Role(api::RoleSession { role: name(role), session_name })
         }
     };
     let account_name = convert::fitted(&account.name, 128, "unnamed");

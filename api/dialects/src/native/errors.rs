@@ -48,7 +48,7 @@ impl Refusal for ComputeError {
                 (ErrorCode::WrongState, "wait or see to it that it is in the state it must be in")
             }
             Self::Invalid { parameter: "page_token", .. } => {
-                (ErrorCode::MalformedRequest, "begin the list anew without it")
+                (ErrorCode::InvalidParameter, "begin the list anew without it")
             }
             Self::Invalid { .. } => (ErrorCode::InvalidParameter, "change it, then try again"),
             Self::Shortage(Shortage::Account(_)) => {

@@ -69,16 +69,10 @@ pub async fn create(call: &Call<'_>, mut request: CreateImage) -> Result<Answer,
     begun(call.compute().image_of_snapshot(call.account(), &new, snapshot.id).await)
 }
 
-fn begun(made: Result<(Image, Job), ComputeError>) -> Result<Answer, ErrorBody> {
-    let (image, job) = made.map_err(|error| match error {
-        // Names are unique here, though the contract does not say so: it has no code of its own for that.
-        ComputeError::Exists { what: Image::NAME, name } => {
-            ComputeError::invalid("name", format!("{name:?} is the name of another image: choose another"))
-                .refusal()
-        }
-        error => error.refusal(),
-    })?;
-    let job = convert::job(job, image.disk.map(|disk| disk.bytes)).expect("jobs that make images are shown");
+fn begun(made: Result<(Option<Image>, Job), ComputeError>) -> Result<Answer, ErrorBody> {
+    let (image, job) = made.or_refuse()?;
+    let bytes = image.and_then(|image| image.disk).map(|disk| disk.bytes);
+    let job = convert::job(job, bytes).expect("jobs that make images are shown");
     accepted(&job)
 }
 
@@ -148,14 +142,8 @@ pub async fn update(call: &Call<'_>, id: ImageId, request: UpdateImage) -> Resul
         product_codes: request.product_codes.map(|all| all.into_iter().map(Into::into).collect()),
         tags: None,
     };
-    let changed = call.compute().change_image(call.account(), id, &change).await;
-    let image = changed.map_err(|error| match error {
-        ComputeError::Contended { key } if key.as_str().starts_with("image-name/") => {
-            ComputeError::invalid("name", "is the name of another image: choose another")
-        }
-        error => error,
-    });
-    answer(call, image.or_refuse()?).await
+    let image = call.compute().change_image(call.account(), id, &change).await.or_refuse()?;
+    answer(call, image).await
 }
 
 /// SetImageTags.

@@ -10,16 +10,14 @@ use serde::Serialize;
 use super::answer::{Answer, ok};
 use super::convert::{self, fitted, id};
 use super::errors::{OrRefuse, Refusal};
-use super::request::{after, malformed, page_size, token};
+use super::request::{after, no_token, page_size, token};
 use super::{Call, server};
 
 /// A page of a list that comes from the configuration.
 fn page<T: Serialize>(items: Vec<T>, query: &PageQuery) -> Result<Answer, ErrorBody> {
     let from: usize = match after(query.page_token.as_ref())? {
         None => 0,
-        Some(after) => after
-            .parse()
-            .map_err(|_| malformed("page_token is none that this list gave", "begin the list anew"))?,
+        Some(after) => after.parse().map_err(|_| no_token())?,
     };
     let (all, size) = (items.len(), page_size(query.page_size));
     let items: Vec<T> = items.into_iter().skip(from).take(size).collect();
@@ -126,11 +124,10 @@ pub async fn list_usage(call: &Call<'_>, query: UsageQuery) -> Result<Answer, Er
         convert::usage(id, account, usage, usage.hours_between(from, to, now))
     };
     let after = after(query.page_token.as_ref())?;
-    let bad = || malformed("page_token is none that this list gave", "begin the list anew");
     let (phase, place) = match &after {
         None => ("ended", None),
         Some(after) => {
-            let (phase, place) = after.split_once('/').ok_or_else(bad)?;
+            let (phase, place) = after.split_once('/').ok_or_else(no_token)?;
             (phase, Some(place).filter(|place| !place.is_empty()))
         }
     };
@@ -146,7 +143,7 @@ pub async fn list_usage(call: &Call<'_>, query: UsageQuery) -> Result<Answer, Er
             None
         }
         "running" => place,
-        _ => return Err(bad()),
+        _ => return Err(no_token()),
     };
     let left = size - items.len();
     if left == 0 {

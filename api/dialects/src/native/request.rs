@@ -218,8 +218,13 @@ pub fn page_size(size: Option<PageSize>) -> usize {
 pub fn after(token: Option<&PageToken>) -> Result<Option<String>, ErrorBody> {
     let Some(token) = token else { return Ok(None) };
     let text = URL_SAFE_NO_PAD.decode(token.as_str()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    text.map(Some)
-        .ok_or_else(|| malformed("page_token is none that a list gave", "begin the list anew without it"))
+    text.map(Some).ok_or_else(no_token)
+}
+
+/// What has the form of a token, and is none that this list gave.
+pub fn no_token() -> ErrorBody {
+    ErrorCode::InvalidParameter
+        .body("page_token is none that this list gave", "begin the list anew without it")
 }
 
 /// The token that says where a list goes on.
@@ -240,6 +245,6 @@ mod tests {
         assert_eq!(after(given.as_ref()), Ok(Some("i-1a2b3c4d/é".to_owned())));
         assert_eq!(after(None), Ok(None));
         let bad: PageToken = "_w".parse().unwrap();
-        assert_eq!(after(Some(&bad)).unwrap_err().code, ErrorCode::MalformedRequest);
+        assert_eq!(after(Some(&bad)).unwrap_err().code, ErrorCode::InvalidParameter);
     }
 }

@@ -24,7 +24,7 @@ async fn what_is_not_of_the_contracts_shape_is_refused() {
     malformed("{} {}", "trailing").await;
     malformed(r#"{"size": 1}"#, "size").await;
     malformed(r#"{"size_gib": "1"}"#, "size_gib").await;
-    malformed(r#"{"size_gib": 0}"#, "1 to 65536").await;
+    malformed(r#"{"size_gib": 0}"#, "1 to 32768").await;
     malformed(r#"{"size_gib": 1, "size_gib": 2}"#, "duplicate").await;
     malformed(r#"{"size_gib": 1, "tags": {"a": 1}}"#, "tags").await;
     malformed(r#"{"size_gib": 1, "snapshot": "vol-00000000"}"#, "snapshot: ").await;

@@ -164,13 +164,21 @@ async fn images_and_jobs() {
     let image: api::Image = client.get(&path).await.read();
     assert_eq!((image.boot, image.bytes, image.job), (api::BootKind::Kernel, Some(2 << 30), Some(job.id)));
     let taken = json!({ "name": "deb", "source": { "disk": { "path": "/i/x" } } });
-    client.post("/v1/image-imports", &taken).await.refused(ErrorCode::InvalidParameter);
-    let broken = json!({ "name": "broken", "source": { "disk": { "path": "/i/broken.qcow2" } } });
+    client.post("/v1/image-imports", &taken).await.refused(ErrorCode::AlreadyExists);
+    let broken =
+        json!({ "name": "broken", "client_token": "b", "source": { "disk": { "path": "/i/broken.qcow2" } } });
     let job: api::Job = client.post("/v1/image-imports", &broken).await.read();
     let failed = client.until(&format!("/v1/jobs/{}", job.id), "/state", "failed").await;
     assert_eq!(failed["error"]["code"], "invalid_parameter");
+    // Asked again, it is the same job, though there is no image any more.
+    let again = client.post("/v1/image-imports", &broken).await.status(202);
+    assert_eq!(again, failed);
     client.get(&format!("/v1/images/{}", job.image.unwrap())).await.refused(ErrorCode::NotFound);
     assert_eq!(client.all("/v1/jobs").await.len(), 2);
+    let other = json!({ "name": "other", "source": { "disk": { "path": "/i/other" } } });
+    let other: api::Job = client.post("/v1/image-imports", &other).await.read();
+    client.json("PATCH", &path, &json!({ "name": "other" })).await.refused(ErrorCode::AlreadyExists);
+    client.until(&format!("/v1/jobs/{}", other.id), "/state", "succeeded").await;
 
     let changed = json!({ "name": "debian", "description": "x", "public": true, "launch_permissions": ["123456789012"],
         "product_codes": ["774F4FF8"] });
@@ -195,7 +203,7 @@ async fn images_and_jobs() {
     client.delete(&made).await.status(204);
     client.get(&made).await.refused(ErrorCode::NotFound);
     client.delete(&made).await.refused(ErrorCode::NotFound);
-    assert_eq!(client.all("/v1/images").await.len(), 1);
+    assert_eq!(client.all("/v1/images").await.len(), 2);
 }
 
 #[tokio::test]
@@ -497,7 +505,7 @@ async fn identities() {
     client
         .post("/v1/sessions", &json!({ "role": "boss", "session_name": "s" }))
         .await
-        .refused(ErrorCode::InvalidParameter);
+        .refused(ErrorCode::MalformedRequest);
     let image = node.image(&client, "one").await;
     let instance = launch(&client, &image, json!({ "role": "boss" })).await;
     client.delete("/v1/roles/boss").await.refused(ErrorCode::InUse);

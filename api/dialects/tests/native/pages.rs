@@ -74,9 +74,14 @@ async fn what_is_no_token_is_refused() {
     let node = Node::start().await;
     let client = node.operator();
     for list in ["instances", "volumes", "usage", "access-keys", "regions", "instance-types"] {
-        for token in ["", "%00", "a.b", "_w", "ICAg"] {
+        for token in ["", "%00", "a.b"] {
             let path = format!("/v1/{list}?page_token={token}");
             client.get(&path).await.refused(ErrorCode::MalformedRequest);
+        }
+        // These have the form of one.
+        for token in ["_w", "ICAg"] {
+            let path = format!("/v1/{list}?page_token={token}");
+            client.get(&path).await.refused(ErrorCode::InvalidParameter);
         }
     }
     for size in ["0", "101", "-1", "x", "1&page_size=2"] {

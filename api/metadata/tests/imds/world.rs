@@ -321,6 +321,7 @@ async fn image(compute: &Arc<Compute>, account: &str) -> ImageId {
         ..NewImage::default()
     };
     let (image, _) = compute.import_image(account, &new, "/images/good.raw".into(), None).await.unwrap();
+    let image = image.unwrap();
     let codes = ImageChange { product_codes: Some(vec!["774F4FF8".to_owned()]), ..ImageChange::default() };
     compute.change_image(account, image.id, &codes).await.unwrap();
     let available = async {

@@ -1,7 +1,7 @@
 //! `bothy account`: accounts; for the operator.
 
 use jiff::Timestamp;
-use native_api::{Account, CreateAccount, Operation, PageQuery, Quota, Quotas, ResourceName, UpdateAccount};
+use native_api::{Account, CreateAccount, Operation, PageQuery, PrincipalName, Quota, Quotas, UpdateAccount};
 
 use crate::failure::Failure;
 use crate::output::age;
@@ -14,7 +14,7 @@ pub enum Command {
     #[command(after_help = "Examples:\n  bothy account create ci --instances 20 --memory-mib 65536")]
     Create {
         /// Its name
-        name: ResourceName,
+        name: PrincipalName,
         #[command(flatten)]
         quotas: QuotaArguments,
     },

@@ -158,8 +158,8 @@ fn waiting_sees_the_state_come() {
 #[test]
 fn names_and_ids_are_in_the_path() {
     let user = User::new();
-    user.succeed("user attach builder a+b=c@d");
-    assert_eq!(user.daemon.asked()[0].path, ["builder", "a+b=c@d"]);
+    user.succeed("user attach builder a.b-c_d");
+    assert_eq!(user.daemon.asked()[0].path, ["builder", "a.b-c_d"]);
     user.succeed("volume rm vol-00000009");
     assert_eq!(user.daemon.asked()[0].path, ["vol-00000009"]);
 }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::records::TRIES;
 use super::{Compute, ComputeError};
 use crate::id::InstanceId;
-use crate::lifecycle::Effect;
+use crate::lifecycle::{Effect, Report};
 use crate::outside::{DiskPlan, HostError, MachinePlan, NicPlan, Sight, SmbiosPlan};
 use crate::resource::{
     Address, Cloud, Instance, Interface, Resource, Subnet, Volume, VolumeState, owned_key,
@@ -63,10 +63,19 @@ impl Compute {
         match effect {
             Effect::Prepare => outcome(self.prepare(instance).await),
             Effect::BootVm => outcome(self.boot(instance).await),
-            Effect::PressPowerButton => match self.machines.press_power_button(id).await {
-                Ok(()) => Ended::Done,
-                Err(sight) => Ended::Saw(sight),
-            },
+            Effect::PressPowerButton => {
+                let mut again = Again::new(self, id, "press its power button");
+                loop {
+                    match self.machines.press_power_button(id).await {
+                        Ok(()) => return Ended::Done,
+                        // It can be tried until the deadline.
+                        Err(sight) if sight.report == Report::Running => {
+                            again.after(&HostError::Failed(sight.reason)).await;
+                        }
+                        Err(sight) => return Ended::Saw(sight),
+                    }
+                }
+            }
             Effect::ResetVm => outcome(self.machines.reset(id).await.map_err(ComputeError::from)),
             Effect::KillVm => {
                 let mut again = Again::new(self, id, "end its VMM");

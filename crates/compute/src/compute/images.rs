@@ -101,7 +101,7 @@ impl Compute {
         new: &NewImage,
         source: PathBuf,
         sha256: Option<String>,
-    ) -> Result<(Image, Job), ComputeError> {
+    ) -> Result<(Option<Image>, Job), ComputeError> {
         if let Some(result) = self.used_token(account, new.token.as_ref()).await? {
             return self.asked_before(account, &result).await;
         }
@@ -120,7 +120,7 @@ impl Compute {
         account: &str,
         new: &NewImage,
         snapshot: SnapshotId,
-    ) -> Result<(Image, Job), ComputeError> {
+    ) -> Result<(Option<Image>, Job), ComputeError> {
         if let Some(result) = self.used_token(account, new.token.as_ref()).await? {
             return self.asked_before(account, &result).await;
         }
@@ -177,7 +177,7 @@ impl Compute {
         mut image: Image,
         kind: JobKind,
         token: Option<&Token>,
-    ) -> Result<(Image, Job), ComputeError> {
+    ) -> Result<(Option<Image>, Job), ComputeError> {
         let name = name_key(&image);
         let job = self.new_job(account, kind);
         image.job = Some(job.id);
@@ -192,7 +192,7 @@ impl Compute {
             transaction.writes.push(write);
         }
         match self.begin(job, transaction).await {
-            Ok(job) => Ok((image, job)),
+            Ok(job) => Ok((Some(image), job)),
             Err(ComputeError::Contended { key }) if key == name => {
                 Err(ComputeError::Exists { what: Image::NAME, name: image.name })
             }
@@ -205,11 +205,19 @@ impl Compute {
         }
     }
 
-    /// What a token led to, as it is now.
-    async fn asked_before(&self, account: &str, result: &[String]) -> Result<(Image, Job), ComputeError> {
+    /// What a token led to, as it is now: of an image that could not be made, only the job is left.
+    async fn asked_before(
+        &self,
+        account: &str,
+        result: &[String],
+    ) -> Result<(Option<Image>, Job), ComputeError> {
         let word = |index: usize| result.get(index).map(String::as_str).unwrap_or_default();
         let missing = |_| ComputeError::NotFound { what: Image::NAME, id: word(0).to_owned() };
-        let image = self.own_image(account, word(0).parse().map_err(missing)?).await?.value;
+        let image = match self.own_image(account, word(0).parse().map_err(missing)?).await {
+            Ok(image) => Some(image.value),
+            Err(ComputeError::NotFound { .. }) => None,
+            Err(error) => return Err(error),
+        };
         Ok((image, self.get_owned::<Job>(account, word(1)).await?.value))
     }
 
@@ -217,7 +225,8 @@ impl Compute {
     ///
     /// # Errors
     ///
-    /// There is none of this id, it is another account's, or something makes no sense.
+    /// There is none of this id, it is another account's, the account has another one of this name, or something makes no
+    /// sense.
     pub async fn change_image(
         &self,
         account: &str,
@@ -231,7 +240,8 @@ impl Compute {
             check_name("name", name)?;
         }
         self.own_image(account, id).await?;
-        let ((), image) = self
+        let mut new_name = None;
+        let changed = self
             .change::<Image, ()>(&Image::key_of(id), &id.to_string(), |image| {
                 let mut besides = super::records::Besides::default();
                 let change = change.clone();
@@ -240,7 +250,8 @@ impl Compute {
                     image.name = name;
                     let key = name_key(image);
                     besides.conditions.push(Condition::Absent(key.clone()));
-                    besides.writes.push(put(key, &id));
+                    besides.writes.push(put(key.clone(), &id));
+                    new_name = Some(key);
                 }
                 if let Some(description) = change.description {
                     image.description = description;
@@ -262,8 +273,15 @@ impl Compute {
                 }
                 Ok(((), besides))
             })
-            .await?;
-        Ok(image)
+            .await;
+        match changed {
+            Ok(((), image)) => Ok(image),
+            Err(ComputeError::Contended { key }) if Some(&key) == new_name.as_ref() => {
+                let name = change.name.clone().unwrap_or_default();
+                Err(ComputeError::Exists { what: Image::NAME, name })
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Removes an image. Instances that were launched from it do not need it.

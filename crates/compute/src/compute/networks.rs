@@ -488,7 +488,7 @@ impl Compute {
         change.check()?;
         let key = owned_key(SecurityGroup::WORD, account, &id.to_string());
         let mut taken = None;
-        let ((), group) = self
+        let changed = self
             .change::<SecurityGroup, ()>(&key, &id.to_string(), |group| {
                 let mut besides = Besides::default();
                 let before = (group_name_key(group), group.name.clone());
@@ -503,23 +503,22 @@ impl Compute {
                     if group.name.is_empty() {
                         return Err(ComputeError::invalid("name", "is missing: a security group needs one"));
                     }
-                    // Tried again, another must have been in the way: most likely its name.
-                    if taken.is_some() {
-                        return Err(ComputeError::Exists {
-                            what: SecurityGroup::NAME,
-                            name: group.name.clone(),
-                        });
-                    }
                     let name = group_name_key(group);
-                    taken = Some(name.clone());
+                    taken = Some((name.clone(), group.name.clone()));
                     besides.conditions.push(Condition::Absent(name.clone()));
                     besides.writes.push(put(name, &id));
                     besides.writes.push(crate::store::Write::Delete(before.0));
                 }
                 Ok(((), besides))
             })
-            .await?;
-        Ok(group)
+            .await;
+        match (changed, taken) {
+            (Ok(((), group)), _) => Ok(group),
+            (Err(ComputeError::Contended { key }), Some((taken, name))) if key == taken => {
+                Err(ComputeError::Exists { what: SecurityGroup::NAME, name })
+            }
+            (Err(error), _) => Err(error),
+        }
     }
 
     /// Adds and removes rules of a security group. A rule that is there is not added again, and one that is not there

@@ -159,6 +159,7 @@ impl Compute {
         name: &str,
         mut change: impl FnMut(&mut T) -> Result<(R, Besides), ComputeError>,
     ) -> Result<(R, T), ComputeError> {
+        let mut contended = key.clone();
         for _ in 0..TRIES {
             let mut kept: Kept<T> = self.get_at(key, name).await?;
             let unmodified = kept.unmodified();
@@ -168,11 +169,12 @@ impl Compute {
             transaction.writes.push(put(key.clone(), &kept.value));
             match self.store.commit(transaction).await {
                 Ok(_) => return Ok((result, kept.value)),
-                Err(CommitError::Conflict { .. }) => {}
+                Err(CommitError::Conflict { key, .. }) => contended = key,
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(ComputeError::Contended { key: key.clone() })
+        // Also what was written besides, which may be somebody else's for good.
+        Err(ComputeError::Contended { key: contended })
     }
 
     /// Changes a record of an account, and nothing else.

@@ -113,6 +113,11 @@ impl Progress {
         if matches!(event, Event::Seen(_)) && self.outstanding.first() == Some(&Effect::KillVm) {
             return Ok(());
         }
+        // Begun again, a reset that a VMM never answers would have its whole time once more, and again.
+        let event = match (event, self.outstanding.first()) {
+            (Event::DeadlinePassed, Some(Effect::ResetVm)) => Event::GaveUp(Effect::ResetVm),
+            (event, _) => event,
+        };
         let next = step(self.state, event, rules)?;
         if let Some(effects) = next.effects {
             self.outstanding = effects.to_vec();

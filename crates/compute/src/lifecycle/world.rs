@@ -282,3 +282,18 @@ fn a_guest_that_ignores_the_power_button_is_stopped_all_the_same() {
     world.check_at_rest();
     assert_eq!(world.progress.state(), State::Stopped);
 }
+
+#[test]
+fn a_reset_that_never_ends_is_followed_by_a_new_vm() {
+    let rules = Rules { start_when_created: true, ..all_rules()[0] };
+    let mut world = World::new(rules);
+    world.settle();
+    world.apply(Event::Asked(Action::Reboot)).unwrap();
+    world.apply(Event::DeadlinePassed).unwrap();
+    let effect = |world: &World| world.progress.task().map(|task| task.effect);
+    assert_eq!((world.progress.state(), effect(&world)), (State::Rebooting, Some(Effect::ResetVm)));
+    world.apply(Event::DeadlinePassed).unwrap();
+    assert_eq!((world.progress.state(), effect(&world)), (State::Rebooting, Some(Effect::KillVm)));
+    world.settle();
+    assert_eq!(world.progress.state(), State::Running);
+}

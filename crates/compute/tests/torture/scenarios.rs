@@ -151,6 +151,7 @@ async fn import(compute: &Arc<Compute>, log: &Log, file: &str) -> Option<ImageId
     };
     let (image, job) =
         compute.import_image(ACCOUNT, &new, format!("/images/{file}").into(), None).await.unwrap();
+    let image = image.expect("nobody asked before");
     log.facts().images.insert(image.id, None);
     while compute.job(ACCOUNT, job.id).await.unwrap().ended.is_none() {
         tokio::task::yield_now().await;

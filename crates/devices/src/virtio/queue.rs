@@ -144,29 +144,17 @@ impl Chain {
         true
     }
 
-    /// Copies the bytes at `offset` of what is left to read, and consumes nothing. False if there are fewer. What is read
-    /// later may differ: the guest can change it at any time.
-    pub fn peek(&self, offset: u64, bytes: &mut [u8]) -> bool {
-        if offset.checked_add(bytes.len() as u64).is_none_or(|end| end > self.readable_len) {
-            return false;
-        }
-        let mut skip = offset;
+    /// Copies the first bytes of what is left to read, as many as there are and `bytes` has room for, and consumes nothing.
+    /// Returns how many. What is read later may differ: the guest can change it at any time.
+    pub fn peek(&self, bytes: &mut [u8]) -> usize {
         let mut done = 0;
         for segment in self.readable() {
-            let length = segment.iov_len as u64;
-            if skip >= length {
-                skip -= length;
-                continue;
-            }
-            let rest =
-                volatile(segment).offset(skip as usize).expect("skip is less than the segment's length");
-            skip = 0;
-            done += rest.copy_to(&mut bytes[done..]);
             if done == bytes.len() {
                 break;
             }
+            done += volatile(segment).copy_to(&mut bytes[done..]);
         }
-        true
+        done
     }
 
     /// Writes and consumes `bytes.len()` bytes, or none at all if there is less room; says which.

@@ -75,13 +75,8 @@ impl QueueWorker {
     {
         let stop = Arc::new(Stop::new()?);
         let theirs = Arc::clone(&stop);
-        // A new thread inherits the mask: process signals are for the main thread.
-        let mut before = SigSet::empty();
-        pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&SigSet::all()), Some(&mut before))?;
-        let thread =
-            thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES).spawn(move || body(&theirs));
-        pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
-        Ok(Self { stop, thread: Some(thread?) })
+        let thread = spawn(name, move || body(&theirs))?;
+        Ok(Self { stop, thread: Some(thread) })
     }
 
     /// Stops the worker, waits until nothing is in flight, and says where the ring stands.
@@ -104,6 +99,19 @@ impl Drop for QueueWorker {
             self.join();
         }
     }
+}
+
+/// Starts a thread that process signals leave alone.
+pub(super) fn spawn<T: Send + 'static>(
+    name: &str,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<T>> {
+    // A new thread inherits the mask: process signals are for the main thread.
+    let mut before = SigSet::empty();
+    pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&SigSet::all()), Some(&mut before))?;
+    let thread = thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES).spawn(body);
+    pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
+    thread
 }
 
 /// Serves a ring until asked to stop. Public for tests, which call it on their own thread.

@@ -96,17 +96,24 @@ pub(super) const ROWS: &[Route] = &[
         .about("For the operator, as it reads files of the host.")
         .access(Access::Operator)
         .body("ImportImage")
-        .codes_of_its_own(&[InvalidParameter, StorageFull, ClientTokenMismatch]),
+        .codes_of_its_own(&[InvalidParameter, AlreadyExists, StorageFull, ClientTokenMismatch]),
     Route::new(Method::Post, "/v1/images", CreateImage, "Makes an image of a snapshot", JOB)
         .body("CreateImage")
-        .codes_of_its_own(&[InvalidParameter, NotFound, WrongState, StorageFull, ClientTokenMismatch]),
+        .codes_of_its_own(&[
+            InvalidParameter,
+            NotFound,
+            WrongState,
+            AlreadyExists,
+            StorageFull,
+            ClientTokenMismatch,
+        ]),
     Route::new(Method::Get, "/v1/images", ListImages, "Lists images", &[page("Image", "One's own images and those that one may launch, in the order of their ids.")])
         .query("ImageQuery"),
     Route::new(Method::Get, "/v1/images/{image_id}", GetImage, "Shows an image", IMAGE),
     Route::new(Method::Patch, "/v1/images/{image_id}", UpdateImage, "Changes an image", IMAGE)
         .about("By its owner only.")
         .body("UpdateImage")
-        .codes_of_its_own(&[InvalidParameter, WrongState]),
+        .codes_of_its_own(&[InvalidParameter, WrongState, AlreadyExists]),
     Route::new(Method::Delete, "/v1/images/{image_id}", DeregisterImage, "Removes an image", &[DONE])
         .about("Instances that were launched from it live on.")
         .codes_of_its_own(&[WrongState]),
@@ -124,8 +131,9 @@ pub(super) const ROWS: &[Route] = &[
         .body("AttachVolume")
         .codes_of_its_own(&[InvalidParameter, WrongState, InUse, LimitExceeded]),
     Route::new(Method::Post, "/v1/volumes/{volume_id}/detach", DetachVolume, "Detaches a volume", VOLUME)
+        .about("Not an instance's system disk, which stays.")
         .body("Force")
-        .codes_of_its_own(&[WrongState]),
+        .codes_of_its_own(&[InvalidParameter, WrongState]),
     Route::new(Method::Delete, "/v1/volumes/{volume_id}", DeleteVolume, "Deletes a volume", &[DONE])
         .codes_of_its_own(&[WrongState, InUse]),
     tags("/v1/volumes/{volume_id}/tags", SetVolumeTags, VOLUME),

@@ -194,7 +194,11 @@ impl Route {
             if self.body.is_some() { &[ErrorCode::UnsupportedMediaType] } else { &[] };
         // Without a parameter there is nothing that could be missing.
         let missing: &[ErrorCode] = if self.path.contains('{') { &[ErrorCode::NotFound] } else { &[] };
-        let groups = [EVERYWHERE, credentials, unsupported, missing, self.own_codes];
+        // A token that no list gave.
+        let is_page = |success: &Success| matches!(success.content, Content::Page(_));
+        let invalid: &[ErrorCode] =
+            if self.successes.iter().any(is_page) { &[ErrorCode::InvalidParameter] } else { &[] };
+        let groups = [EVERYWHERE, credentials, unsupported, missing, invalid, self.own_codes];
         let may = |code: &ErrorCode| groups.iter().any(|group| group.contains(code));
         ErrorCode::ALL.iter().copied().filter(may).collect()
     }

@@ -138,6 +138,8 @@ impl RunArguments {
             mac: net.mac,
             mtu: net.mtu,
             dhcp: None,
+            metadata: None,
+            guard: None,
         });
         VmConfig {
             vcpus: self.vcpus,

@@ -7,7 +7,7 @@ use hyper::body::Incoming;
 use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Method, Request};
 use tokio::time::timeout;
-use vmm_api::{CONSOLE_OFFSET_HEADER, CONSOLE_PROTOCOL, ErrorBody, ErrorCode, VmConfig};
+use vmm_api::{CONSOLE_OFFSET_HEADER, CONSOLE_PROTOCOL, ErrorBody, ErrorCode, NicUpdate, VmConfig};
 
 use super::answer::{self, Answer};
 use super::request::{json, no_body, numbers};
@@ -17,7 +17,7 @@ use crate::machine::{Action, Handle};
 /// Longest that a request waits for something to happen; asks for more are cut.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// A row: method, path, and what it is.
+/// A row: method, path, and what it is. A part of a path in braces stands for a number.
 pub type Route = (Method, &'static str, Endpoint);
 
 /// What a request is about.
@@ -27,6 +27,8 @@ pub enum Endpoint {
     Info,
     /// A new configuration.
     Configure,
+    /// A change of a network interface.
+    UpdateNic,
     /// An action without more to say.
     Act(fn() -> Action),
     /// What happened.
@@ -41,6 +43,7 @@ pub enum Endpoint {
 pub const ROUTES: &[Route] = &[
     (Method::GET, "/v1/vm", Endpoint::Info),
     (Method::PUT, "/v1/vm", Endpoint::Configure),
+    (Method::PATCH, "/v1/vm/nics/{index}", Endpoint::UpdateNic),
     (Method::POST, "/v1/vm/boot", Endpoint::Act(|| Action::Boot)),
     (Method::POST, "/v1/vm/pause", Endpoint::Act(|| Action::Pause)),
     (Method::POST, "/v1/vm/resume", Endpoint::Act(|| Action::Resume)),
@@ -55,12 +58,29 @@ pub const ROUTES: &[Route] = &[
 /// Answers a request.
 pub async fn answer(request: Request<Incoming>, client: Client) -> Answer {
     let path = request.uri().path();
-    match ROUTES.iter().find(|(method, route, _)| *route == path && method == request.method()) {
+    match ROUTES.iter().find(|(method, route, _)| is_at(route, path) && method == request.method()) {
         Some((_, _, endpoint)) => {
             let answer = handle(*endpoint, request, client).await;
             answer.unwrap_or_else(|error| answer::error(&error))
         }
         None => no_route(request.method(), path),
+    }
+}
+
+/// Whether a path is what a row names.
+fn is_at(route: &str, path: &str) -> bool {
+    let (mut wanted, mut given) = (route.split('/'), path.split('/'));
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return true,
+            (Some(name), Some(part)) if name == part => {}
+            (Some(name), Some(part)) if name.starts_with('{') => {
+                if part.is_empty() || !part.bytes().all(|byte| byte.is_ascii_digit()) {
+                    return false;
+                }
+            }
+            _ => return false,
+        }
     }
 }
 
@@ -78,6 +98,14 @@ async fn handle(endpoint: Endpoint, request: Request<Incoming>, client: Client) 
             let [] = numbers(query, [])?;
             let config: VmConfig = json(request).await?;
             act(machine, Action::Configure(Box::new(config))).await
+        }
+        Endpoint::UpdateNic => {
+            let [] = numbers(query, [])?;
+            // One that is too large for a number is the number of no interface.
+            let last = request.uri().path().rsplit('/').next();
+            let index = last.and_then(|index| index.parse().ok()).unwrap_or(usize::MAX);
+            let update: NicUpdate = json(request).await?;
+            act(machine, Action::UpdateNic(index, update)).await
         }
         Endpoint::Act(action) => {
             let [] = numbers(query, [])?;
@@ -142,8 +170,11 @@ async fn act(machine: &Handle, action: Action) -> Result<Answer, ErrorBody> {
 }
 
 fn no_route(method: &Method, path: &str) -> Answer {
-    let allowed: Vec<&str> =
-        ROUTES.iter().filter(|(_, route, _)| *route == path).map(|(method, _, _)| method.as_str()).collect();
+    let allowed: Vec<&str> = ROUTES
+        .iter()
+        .filter(|(_, route, _)| is_at(route, path))
+        .map(|(method, _, _)| method.as_str())
+        .collect();
     if allowed.is_empty() {
         let mut paths: Vec<&str> = ROUTES.iter().map(|(_, route, _)| *route).collect();
         paths.dedup();
@@ -156,4 +187,26 @@ fn no_route(method: &Method, path: &str) -> Answer {
     let mut answer = answer::error(&error);
     answer.headers_mut().insert(ALLOW, HeaderValue::from_str(&allowed).expect("names of methods"));
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_with_numbers() {
+        for (route, path, expected) in [
+            ("/v1/vm", "/v1/vm", true),
+            ("/v1/vm", "/v1/vm/", false),
+            ("/v1/vm", "/v1", false),
+            ("/v1/vm/nics/{index}", "/v1/vm/nics/0", true),
+            ("/v1/vm/nics/{index}", "/v1/vm/nics/99999999999999999999999", true),
+            ("/v1/vm/nics/{index}", "/v1/vm/nics/", false),
+            ("/v1/vm/nics/{index}", "/v1/vm/nics/-1", false),
+            ("/v1/vm/nics/{index}", "/v1/vm/nics/{index}", false),
+            ("/v1/vm/nics/{index}", "/v1/vm/nics/0/x", false),
+        ] {
+            assert_eq!(is_at(route, path), expected, "{path}");
+        }
+    }
 }

@@ -102,6 +102,7 @@ fn build(error: &BuildError) -> (ErrorCode, &'static str) {
 pub fn wrong_state(action: &Action, state: VmState) -> ErrorBody {
     let verb = match action {
         Action::Configure(_) => "be configured anew",
+        Action::UpdateNic(..) => "have a network interface changed",
         Action::Boot => "boot",
         Action::Pause => "be paused",
         Action::Resume => "be resumed",

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use tokio::sync::oneshot;
-use vmm_api::{ErrorBody, ErrorCode, VmConfig, VmInfo};
+use vmm_api::{ErrorBody, ErrorCode, NicUpdate, VmConfig, VmInfo};
 
 use super::Message;
 use crate::console::Console;
@@ -16,6 +16,8 @@ use crate::metrics::Metrics;
 pub enum Action {
     /// Take this configuration.
     Configure(Box<VmConfig>),
+    /// Change what may be changed of the network interface of this number.
+    UpdateNic(usize, NicUpdate),
     /// Build the machine and run it.
     Boot,
     /// Stop vCPUs and queues.

@@ -20,7 +20,9 @@ use std::time::{Duration, Instant};
 use devices::events::DeviceEvent;
 use devices::power::PowerRequest;
 use tokio::sync::oneshot;
-use vmm_api::{Boot, ErrorBody, ErrorCode, EventKind, Exit, ExitReason, Pids, VmConfig, VmInfo, VmState};
+use vmm_api::{
+    Boot, ErrorBody, ErrorCode, EventKind, Exit, ExitReason, NicUpdate, Pids, VmConfig, VmInfo, VmState,
+};
 
 use crate::boot::BootFiles;
 use crate::console::Console;
@@ -126,6 +128,9 @@ impl Machine {
             (Action::Configure(config), Empty | Configured | Exited) => self.configure(*config)?,
             // The same configuration again is a caller who did not hear the first answer.
             (Action::Configure(config), Running | Paused) if self.config.as_ref() == Some(&*config) => {}
+            (Action::UpdateNic(index, update), Configured | Running | Paused) => {
+                self.update_nic(index, &update)?;
+            }
             (Action::Boot, Configured) => self.boot()?,
             (Action::Pause, Running) => self.pause(),
             (Action::Resume, Paused) => self.resume(),
@@ -162,6 +167,21 @@ impl Machine {
             info.config = Some(config);
             info.exit = None;
         });
+        Ok(())
+    }
+
+    /// Changes the configuration, which a reset takes up again, and the machine that there may be.
+    fn update_nic(&mut self, index: usize, update: &NicUpdate) -> Result<(), ErrorBody> {
+        let config = self.config.as_mut().expect("configured machines have a configuration");
+        validate::update_nic(config, index, update)?;
+        if let Some(metadata) = config.nics.get_mut(index).and_then(|nic| nic.metadata.as_mut()) {
+            metadata.hop_limit = update.metadata_hop_limit;
+        }
+        if let Some(running) = &self.running {
+            running.vm.set_metadata_hop_limit(index, update.metadata_hop_limit);
+        }
+        let config = Some(config.clone());
+        self.shared.info.lock().unwrap_or_else(PoisonError::into_inner).config = config;
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 
 use std::net::Ipv4Addr;
 
-use vmm_api::{Dhcp, ErrorBody};
+use vmm_api::{Dhcp, DhcpRoute, ErrorBody};
 
 use super::{MIN_MTU, invalid};
 
@@ -13,6 +13,8 @@ const MAX_DNS: usize = 8;
 const MAX_LABEL_BYTES: usize = 63;
 /// Longest DNS name as it is written (RFC 1035, 2.3.4).
 const MAX_DOMAIN_BYTES: usize = 253;
+/// Most routes: with them, an answer fits the smallest client if its host name is left out.
+const MAX_ROUTES: usize = 8;
 /// Shortest lease, in seconds: a client would do nothing but renew it.
 const MIN_LEASE_SECONDS: u32 = 60;
 
@@ -53,11 +55,36 @@ pub(super) fn lease(dhcp: &Dhcp, nic_mtu: Option<u16>) -> Result<(), ErrorBody> 
             ));
         }
     }
+    routes(dhcp)?;
     if dhcp.lease_seconds < MIN_LEASE_SECONDS {
         return Err(invalid(
             format!("a lease of {} seconds is too short", dhcp.lease_seconds),
             format!("give at least {MIN_LEASE_SECONDS}"),
         ));
+    }
+    Ok(())
+}
+
+fn routes(dhcp: &Dhcp) -> Result<(), ErrorBody> {
+    if dhcp.routes.len() > MAX_ROUTES {
+        return Err(invalid(
+            format!("{} routes are too many", dhcp.routes.len()),
+            format!("give at most {MAX_ROUTES}"),
+        ));
+    }
+    for DhcpRoute { destination, via } in &dhcp.routes {
+        if destination.trunc() != *destination {
+            return Err(invalid(
+                format!("{destination} is no network: it has host bits"),
+                format!("give {}", destination.trunc()),
+            ));
+        }
+        if !via.is_unspecified() && (!is_unicast(*via) || *via == dhcp.address) {
+            return Err(invalid(
+                format!("{via} can be no next hop of {}", dhcp.address),
+                "give another unicast address, or 0.0.0.0 for a destination on the link",
+            ));
+        }
     }
     Ok(())
 }
@@ -89,7 +116,7 @@ fn addresses(dhcp: &Dhcp) -> Result<(), ErrorBody> {
     Ok(())
 }
 
-fn is_unicast(address: Ipv4Addr) -> bool {
+pub(super) fn is_unicast(address: Ipv4Addr) -> bool {
     let [first, ..] = address.octets();
     // 0.0.0.0/8 is this network, 224.0.0.0/4 multicast, and what follows reserved (RFC 6890).
     (1..=223).contains(&first) && !address.is_loopback()
@@ -126,6 +153,9 @@ mod tests {
     #[test]
     fn leases() {
         let servers = |count| vec!["8.8.8.8"; count];
+        let routes = |count, destination: &str, via: &str| {
+            vec![json!({"destination": destination, "via": via}); count]
+        };
         for (change, fine) in [
             (json!({}), true),
             (json!({"prefix_len": 0}), false),
@@ -163,6 +193,12 @@ mod tests {
             (json!({"mtu": 67}), false),
             (json!({"mtu": 1500}), true),
             (json!({"mtu": 1501}), false),
+            (json!({"routes": routes(8, "169.254.169.254/32", "0.0.0.0")}), true),
+            (json!({"routes": routes(9, "169.254.169.254/32", "0.0.0.0")}), false),
+            (json!({"routes": routes(1, "0.0.0.0/0", "10.0.0.9")}), true),
+            (json!({"routes": routes(1, "10.9.0.1/16", "10.0.0.1")}), false),
+            (json!({"routes": routes(1, "10.9.0.0/16", "10.0.0.5")}), false), // itself
+            (json!({"routes": routes(1, "10.9.0.0/16", "224.0.0.1")}), false),
             (json!({"lease_seconds": 59}), false),
             (json!({"lease_seconds": u32::MAX}), true),
         ] {

@@ -2,6 +2,7 @@
 //! host does not have.
 
 mod dhcp;
+mod nic;
 
 use std::collections::HashSet;
 
@@ -9,6 +10,7 @@ use vmm_api::{Boot, ErrorBody, ErrorCode, VmConfig};
 
 use crate::cpuid::Topology;
 use crate::{kvm, layout, memory, smbios};
+pub use nic::update as update_nic;
 
 /// Most disks of a machine: a system disk and 59 data disks.
 const MAX_DISKS: usize = 60;
@@ -158,6 +160,7 @@ fn nics(config: &VmConfig) -> Result<(), ErrorBody> {
         if let Some(lease) = &nic.dhcp {
             dhcp::lease(lease, nic.mtu)?;
         }
+        nic::services(nic)?;
     }
     Ok(())
 }

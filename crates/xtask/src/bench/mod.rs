@@ -1,7 +1,8 @@
 //! `cargo xtask bench`: bothy-vmm against Debian's QEMU, side by side on one host. The first half prepares; the second
 //! runs on a host whose KVM runs Linux. `peers` is what is compared, `table` what comes out, and each benchmark a file
-//! with one function `measure`.
+//! with one function `measure`. The daemon has no peer, and a benchmark that is apart: `api`.
 
+mod api;
 mod block;
 mod boot;
 mod guest;
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::Context;
-use clap::ValueEnum;
+use clap::{Subcommand, ValueEnum};
 
 use crate::progress::Step;
 use crate::{build, host_vm, image, packages};
@@ -26,12 +27,16 @@ use guest::Guest;
 use peers::{Disk, Machine, Peer};
 use table::{Sample, Table};
 
-/// Compares bothy-vmm with Debian's QEMU on the same host, with the same kernel, initrd, disk and tap.
+pub use api::{GuestStoryArguments, StoryArguments as ApiStoryArguments, tell as tell_api, tell_guest};
+
+/// Compares bothy-vmm with Debian's QEMU on the same host, with the same kernel, initrd, disk and tap; or the daemon with
+/// its aims.
 ///
 ///   boot     process start to the guest's first line from user space, and to the process's end; 256 MiB
 ///   block    fio in the guest: 4 KiB random, 128 KiB sequential; O_DIRECT on an XFS, and the host's page cache
 ///   net      iperf3 over a tap to the guest and from it, and the round trip of one byte by TCP
 ///   memory   the VMM's memory beyond the guest's: private, and its share of shared; idle, 256 MiB
+///   api      bothyd with thousands of instances: lists, launches, memory, restart; see its own --help
 ///
 /// The peers are QEMU's machines microvm, lean, and q35, a PC; one vCPU, KVM, -cpu host, no default devices, io_uring,
 /// an iothread for each disk, vhost off. microvm has its devices on PCI, as the others do; microvm-mmio has them where
@@ -45,8 +50,25 @@ use table::{Sample, Table};
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Arguments {
-    /// What to compare
-    what: What,
+    #[command(subcommand)]
+    what: Benchmark,
+}
+
+#[derive(Subcommand)]
+enum Benchmark {
+    /// Time to boot
+    Boot(Options),
+    /// Disks
+    Block(Options),
+    /// The network
+    Net(Options),
+    /// Memory of the VMM
+    Memory(Options),
+    Api(api::Arguments),
+}
+
+#[derive(clap::Args)]
+struct Options {
     /// Counted runs of each peer [default: 5; block and net: 3]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     runs: Option<u32>,
@@ -93,24 +115,35 @@ struct Place {
     cached_disk: PathBuf,
 }
 
-/// Prepares, and runs the comparison where KVM runs Linux.
+/// Runs a benchmark.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    match &arguments.what {
+        Benchmark::Boot(options) => compare(What::Boot, options),
+        Benchmark::Block(options) => compare(What::Block, options),
+        Benchmark::Net(options) => compare(What::Net, options),
+        Benchmark::Memory(options) => compare(What::Memory, options),
+        Benchmark::Api(arguments) => api::run(arguments),
+    }
+}
+
+/// Prepares, and runs the comparison where KVM runs Linux.
+fn compare(what: What, options: &Options) -> anyhow::Result<ExitCode> {
     packages::ensure(&["qemu-system-x86", "iproute2", "iperf3"])?;
-    let vmm = match &arguments.vmm {
+    let vmm = match &options.vmm {
         Some(path) => fs::canonicalize(path).with_context(|| format!("looking for {}", path.display()))?,
         None => build::vmm()?,
     };
     let tiny = image::tiny()?;
-    let runs = arguments.runs.unwrap_or(match arguments.what {
+    let runs = options.runs.unwrap_or(match what {
         What::Boot | What::Memory => 5,
         What::Block | What::Net => 3,
     });
     let mut command: Vec<OsString> = vec![std::env::current_exe().context("finding this program")?.into()];
-    command.extend(["bench-story".into(), arguments.what.name().into(), runs.to_string().into()]);
+    command.extend(["bench-story".into(), what.name().into(), runs.to_string().into()]);
     command.extend([vmm, tiny.kernel, tiny.initrd, tiny.initrd_with_tools].map(OsString::from));
     // Two CPUs, for figures of device threads beside vCPUs; a crash of the host costs only a second run.
-    let options = host_vm::Options { cpus: 2, timeout: TIMEOUT, ..host_vm::Options::default() };
-    Ok(ExitCode::from(host_vm::execute(&options, &command)?))
+    let host = host_vm::Options { cpus: 2, timeout: TIMEOUT, ..host_vm::Options::default() };
+    Ok(ExitCode::from(host_vm::execute(&host, &command)?))
 }
 
 /// Compares.

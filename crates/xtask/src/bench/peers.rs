@@ -38,7 +38,8 @@ impl Peer {
     }
 }
 
-const BOTHY: Peer = Peer { name: "bothy", command: bothy };
+/// Ours.
+pub const BOTHY: Peer = Peer { name: "bothy", command: bothy };
 const Q35: Peer = Peer { name: "q35", command: |machine, _| qemu(machine, "q35", Bus::Pci, "vhost=off") };
 /// With its devices on PCI, as on the others: there they have MSI-X, and the guest drives them by the same code.
 const MICROVM: Peer =

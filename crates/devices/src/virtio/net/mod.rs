@@ -1,12 +1,17 @@
 //! virtio-net: a network card on a tap (VIRTIO 1.2, 5.1). Two queues, each served on its own thread: `receive` from the
 //! tap to the guest, `transmit` back; `tap` is the host's side.
 //!
-//! Created by `vmm::vm`. Passes checksum and segmentation work through unfinished where both ends agree, and looks into
-//! no packet but for DHCP, which it answers itself where it is told to (`dhcp`, through `answers`). No control queue, so no filters and no second pair of queues; the link is always up.
+//! Created by `vmm::vm`. Passes checksum and segmentation work through unfinished where both ends agree. Looks into
+//! packets only where it is told to serve its guest itself, or to keep it in its place (`services`). No control queue, so
+//! no filters and no second pair of queues; the link is always up.
 
 mod answers;
 mod dhcp;
+mod frame;
+mod guard;
 mod receive;
+mod relay;
+mod services;
 mod tap;
 mod transmit;
 
@@ -23,9 +28,14 @@ use virtio_bindings::virtio_net::{
 use virtio_queue::QueueT;
 
 use self::answers::Answers;
-use self::dhcp::DhcpServer;
 pub use self::dhcp::{DhcpConfig, DhcpCounts, dhcp_answer};
+pub use self::guard::{GuardConfig, GuardCounts};
 use self::receive::Receiver;
+#[doc(hidden)]
+pub use self::relay::RelayBench;
+pub use self::relay::{MAX_METADATA_ADDRESSES, Metadata, MetadataConfig, MetadataCounts};
+use self::services::{Gate, Services};
+pub use self::services::{ServiceConfig, ServiceHandles};
 pub use self::tap::{OpenTapError, Tap};
 use self::transmit::Transmitter;
 use super::device::{DeviceType, Identity, ReadyQueue, RingPosition, StartQueueError, VirtioDevice};
@@ -55,8 +65,8 @@ pub struct NetConfig {
     pub mac: [u8; 6],
     /// The MTU that the guest is told, if any.
     pub mtu: Option<u16>,
-    /// The lease that the guest gets when it asks by DHCP; without, its requests go to the tap like all else.
-    pub dhcp: Option<DhcpConfig>,
+    /// What it does itself.
+    pub services: ServiceConfig,
 }
 
 /// Work on packets that one end can leave to the other.
@@ -83,18 +93,10 @@ const OFFLOADS: [Offload; 6] = [
     },
 ];
 
-/// What the workers share to serve DHCP.
-struct Dhcp {
-    config: Arc<DhcpConfig>,
-    answers: Arc<Answers>,
-    counts: Arc<DhcpCounts>,
-}
-
 /// The network card.
 pub struct Net {
     tap: Tap,
-    mac: [u8; 6],
-    dhcp: Option<Dhcp>,
+    services: Option<Services>,
     config: [u8; CONFIG_BYTES],
     features: u64,
     receiver: Option<QueueWorker>,
@@ -111,28 +113,19 @@ impl Net {
         for offload in offered(&config.tap) {
             features |= bits(offload.guest) | bits(offload.host);
         }
-        let dhcp = match config.dhcp {
-            Some(lease) => Some(Dhcp {
-                config: Arc::new(lease),
-                answers: Arc::new(Answers::new()?),
-                counts: Arc::default(),
-            }),
-            None => None,
-        };
         Ok(Self {
             config: config_space(config.mac, config.mtu),
             tap: config.tap,
-            mac: config.mac,
-            dhcp,
+            services: Services::new(config.services, config.mac, config.mtu)?,
             features,
             receiver: None,
             transmitter: None,
         })
     }
 
-    /// The counters of the DHCP server, if there is one.
-    pub fn dhcp_counts(&self) -> Option<Arc<DhcpCounts>> {
-        self.dhcp.as_ref().map(|dhcp| Arc::clone(&dhcp.counts))
+    /// What its services count.
+    pub fn service_handles(&self) -> ServiceHandles {
+        self.services.as_ref().map(|services| services.handles.clone()).unwrap_or_default()
     }
 
     /// Serves what is on a queue and the tap now, on the calling thread. For fuzzing.
@@ -144,7 +137,10 @@ impl Net {
                 let mergeable = queue.has_feature(VIRTIO_NET_F_MRG_RXBUF);
                 Ok(Receiver::new(Ring::new(queue), tap, self.answers(), mergeable).drain(&Stop::new()?))
             }
-            TRANSMIT => Ok(Transmitter::new(Ring::new(queue), tap, self.dhcp_server()).drain()),
+            TRANSMIT => {
+                let gate = self.gate(&queue)?;
+                Ok(Transmitter::new(Ring::new(queue), tap, gate).drain())
+            }
             other => Err(StartQueueError::NoSuchQueue(other)),
         }
     }
@@ -153,8 +149,8 @@ impl Net {
         self.tap.set_offloads(tap_offloads(queue.features))?;
         if queue.queue.next_avail() == 0 && queue.queue.next_used() == 0 {
             self.tap.discard_stale();
-            if let Some(dhcp) = &self.dhcp {
-                dhcp.answers.clear();
+            if let Some(services) = &self.services {
+                services.reset();
             }
         }
         let tap = self.tap.try_clone()?;
@@ -172,26 +168,19 @@ impl Net {
         let tap = self.tap.try_clone()?;
         let kick = queue.kick.try_clone()?;
         let name = queue.name.clone();
-        let dhcp = self.dhcp_server();
+        let gate = self.gate(&queue)?;
         self.transmitter = Some(QueueWorker::start(&name, move |stop| {
-            Transmitter::new(Ring::new(queue), tap, dhcp).run(&kick, stop)
+            Transmitter::new(Ring::new(queue), tap, gate).run(&kick, stop)
         })?);
         Ok(())
     }
 
     fn answers(&self) -> Option<Arc<Answers>> {
-        self.dhcp.as_ref().map(|dhcp| Arc::clone(&dhcp.answers))
+        self.services.as_ref().map(|services| Arc::clone(&services.answers))
     }
 
-    fn dhcp_server(&self) -> Option<DhcpServer> {
-        self.dhcp.as_ref().map(|dhcp| {
-            DhcpServer::new(
-                Arc::clone(&dhcp.config),
-                self.mac,
-                Arc::clone(&dhcp.answers),
-                Arc::clone(&dhcp.counts),
-            )
-        })
+    fn gate(&mut self, queue: &ReadyQueue) -> io::Result<Option<Gate>> {
+        self.services.as_mut().map(|services| services.gate(&queue.name)).transpose()
     }
 }
 

@@ -1,13 +1,13 @@
 //! From the guest to the tap: one `writev` a packet, straight from guest memory. A packet that the host does not take is
-//! dropped and counted, as on any wire; nothing here waits for the host. With DHCP served here, packets to its port go to
-//! `dhcp` instead.
+//! dropped and counted, as on any wire; nothing here waits for the host. Where the card has services, each packet is shown to
+//! `services` first.
 
 use std::io;
 use std::os::fd::AsRawFd;
 
 use vmm_sys_util::eventfd::EventFd;
 
-use super::dhcp::DhcpServer;
+use super::services::{Gate, Way};
 use super::tap::Tap;
 use super::{HEADER_BYTES, MAX_FRAME_BYTES};
 use crate::virtio::device::RingPosition;
@@ -21,14 +21,14 @@ const BATCH: usize = 64;
 pub(super) struct Transmitter {
     ring: Ring,
     tap: Tap,
-    dhcp: Option<DhcpServer>,
+    gate: Option<Gate>,
     chain: Chain,
 }
 
 impl Transmitter {
-    pub(super) fn new(ring: Ring, tap: Tap, dhcp: Option<DhcpServer>) -> Self {
+    pub(super) fn new(ring: Ring, tap: Tap, gate: Option<Gate>) -> Self {
         let chain = Chain::new(ring.memory());
-        Self { ring, tap, dhcp, chain }
+        Self { ring, tap, gate, chain }
     }
 
     /// Sends until asked to stop.
@@ -76,12 +76,10 @@ impl Transmitter {
             QueueMetrics::count(&self.ring.metrics().malformed);
             return;
         }
-        if let Some(dhcp) = &mut self.dhcp
-            && dhcp.wants(&self.chain)
-        {
-            self.ring.metrics().request(length - HEADER_BYTES as u64);
-            dhcp.serve(&mut self.chain);
-            return;
+        match self.gate.as_mut().map(|gate| gate.look(&mut self.chain)) {
+            Some(Way::Out) | None => {}
+            Some(Way::In) => return self.ring.metrics().request(length - HEADER_BYTES as u64),
+            Some(Way::Nowhere) => return,
         }
         match self.write() {
             Ok(_) => self.ring.metrics().request(length - HEADER_BYTES as u64),
@@ -94,7 +92,8 @@ impl Transmitter {
     }
 
     fn write(&self) -> io::Result<usize> {
-        // SAFETY: the iovecs of a chain are of guest memory, which it keeps mapped.
-        unsafe { self.tap.send(self.chain.readable()) }
+        let packet = self.gate.as_ref().map_or(self.chain.readable(), Gate::packet);
+        // SAFETY: the iovecs of a chain are of guest memory, which it keeps mapped; the gate's begin with bytes of its own.
+        unsafe { self.tap.send(packet) }
     }
 }

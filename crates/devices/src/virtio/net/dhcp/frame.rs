@@ -6,16 +6,15 @@ use std::net::Ipv4Addr;
 use virtio_bindings::virtio_net::{VIRTIO_NET_HDR_F_NEEDS_CSUM, VIRTIO_NET_HDR_GSO_NONE};
 
 use super::super::HEADER_BYTES;
+use super::super::frame::{
+    ETHERNET_BYTES, ETHERTYPE_IPV4, Frame, IPV4_BYTES, Ipv4, PROTOCOL_UDP, Packet, address, checksum,
+    header_bytes,
+};
 
 const SERVER_PORT: u16 = 67;
 const CLIENT_PORT: u16 = 68;
 
-const ETHERNET_BYTES: usize = 14;
-const IPV4_BYTES: usize = 20;
 const UDP_BYTES: usize = 8;
-
-const ETHERTYPE_IPV4: [u8; 2] = [8, 0];
-const PROTOCOL_UDP: u8 = 17;
 
 /// The longest request that is looked at, with its virtio header: an Ethernet frame of the usual size. Clients send some
 /// hundred bytes.
@@ -30,43 +29,30 @@ pub(super) struct Addresses {
     pub(super) destination: Ipv4Addr,
 }
 
-/// Whether a frame goes to a DHCP server. `peek` copies bytes at an offset of the frame, and says whether there are so many.
-/// Two short looks, the second only at UDP: this is asked of each packet.
-pub(super) fn is_to_server(peek: impl Fn(usize, &mut [u8]) -> bool) -> bool {
-    // From the type of the frame to the protocol of the packet.
-    let mut start = [0; 12];
-    if !peek(12, &mut start) || start[..2] != ETHERTYPE_IPV4 || start[11] != PROTOCOL_UDP {
-        return false;
-    }
-    // Only the first fragment has ports.
-    let is_first = u16::from_be_bytes([start[8], start[9]]) & 0x1fff == 0;
-    let port_at = ETHERNET_BYTES + header_bytes(start[2]) + 2;
-    let mut port = [0; 2];
-    is_first && peek(port_at, &mut port) && u16::from_be_bytes(port) == SERVER_PORT
+/// Whether a packet goes to a DHCP server, as far as its first bytes say: only the first fragment has ports.
+pub(in super::super) fn is_to_server(packet: &Ipv4) -> bool {
+    packet.protocol == PROTOCOL_UDP && packet.ports.is_some_and(|(_, port)| port == SERVER_PORT)
 }
 
-/// Length of an IPv4 header by its first byte.
-fn header_bytes(version_and_length: u8) -> usize {
-    usize::from(version_and_length & 0xf) * 4
+/// Whether it is what a client without an address sends.
+pub(in super::super) fn is_from_nobody(packet: &Ipv4) -> bool {
+    is_to_server(packet)
+        && packet.source.is_unspecified()
+        && packet.destination.is_broadcast()
+        && !packet.is_fragment
+        && packet.ports.is_some_and(|(port, _)| port == CLIENT_PORT)
 }
 
 /// Takes a frame with its virtio header apart. `None` if it is no whole, sound UDP packet to a DHCP server.
 pub(super) fn parse(packet: &[u8]) -> Option<(Addresses, &[u8])> {
     let (header, frame) = packet.split_first_chunk::<HEADER_BYTES>()?;
-    if u32::from(header[1]) != VIRTIO_NET_HDR_GSO_NONE
-        || !is_to_server(|at, bytes| {
-            frame.get(at..at + bytes.len()).map(|from| bytes.copy_from_slice(from)).is_some()
-        })
-    {
+    let Packet::Ipv4(view) = Frame::parse(frame)?.packet else { return None };
+    if u32::from(header[1]) != VIRTIO_NET_HDR_GSO_NONE || !is_to_server(&view) || view.is_fragment {
         return None;
     }
     let (ethernet, packet) = frame.split_first_chunk::<ETHERNET_BYTES>()?;
     let (fixed, _) = packet.split_first_chunk::<IPV4_BYTES>()?;
     let length = usize::from(u16::from_be_bytes([fixed[2], fixed[3]]));
-    let more_fragments = fixed[6] & 0x20 != 0;
-    if fixed[0] >> 4 != 4 || header_bytes(fixed[0]) < IPV4_BYTES || more_fragments {
-        return None;
-    }
     // Behind the packet an Ethernet frame may be filled up.
     let (ip, datagram) = packet.get(..length)?.split_at_checked(header_bytes(fixed[0]))?;
     if checksum(&[ip]) != 0 {
@@ -87,10 +73,6 @@ pub(super) fn parse(packet: &[u8]) -> Option<(Addresses, &[u8])> {
         return Some((addresses, message));
     }
     None
-}
-
-fn address(bytes: &[u8]) -> Option<Ipv4Addr> {
-    <[u8; 4]>::try_from(bytes).ok().map(Ipv4Addr::from)
 }
 
 /// A frame from server to client with a virtio header that leaves nothing to be done. `None` if the message is too long
@@ -138,31 +120,9 @@ fn udp_checksum(addresses: &Addresses, datagram: &[u8]) -> u16 {
     checksum(&[&addresses.source.octets(), &addresses.destination.octets(), &tail, datagram])
 }
 
-/// The Internet checksum (RFC 1071) over parts, of which only the last may have an odd length.
-fn checksum(parts: &[&[u8]]) -> u16 {
-    let mut sum = 0u64;
-    for part in parts {
-        for pair in part.chunks(2) {
-            sum += u64::from(u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]));
-        }
-    }
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !(sum as u16)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn checksums_of_the_book() {
-        // The example of RFC 1071, 3.
-        assert_eq!(checksum(&[&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]]), !0xddf2);
-        assert_eq!(checksum(&[&[0x00, 0x01], &[0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]]), !0xddf2);
-        assert_eq!(checksum(&[&[0x12]]), !0x1200);
-    }
 
     #[test]
     fn what_is_built_is_sound_and_all_else_refused() {

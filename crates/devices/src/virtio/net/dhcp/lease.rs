@@ -8,9 +8,11 @@ use std::net::Ipv4Addr;
 use dhcproto::v4::borrowed::Message as View;
 use dhcproto::v4::{DhcpOption, DhcpOptions, Flags, HType, Message, MessageType, Opcode, OptionCode};
 use dhcproto::{Encodable, Encoder};
+use ipnet::Ipv4Net;
 
+use super::super::frame::SERVICE_MAC;
+use super::DhcpConfig;
 use super::frame::Addresses;
-use super::{DhcpConfig, SERVER_MAC};
 
 /// What a client takes at least, and more only if it says so: a packet of 576 bytes (RFC 2131, 2) without its headers.
 const MIN_CLIENT_BYTES: usize = 576 - 28;
@@ -146,10 +148,13 @@ fn granted(config: &DhcpConfig, from: &Addresses, request: &Request, kind: Messa
     }
     describe(config, message.opts_mut());
     let Some(mut bytes) = encode(&message) else { return Outcome::Nothing };
-    if bytes.len() > request.max_bytes {
-        message.opts_mut().remove(OptionCode::DomainName);
-        let Some(shorter) = encode(&message) else { return Outcome::Nothing };
-        bytes = shorter;
+    // What a client can do without, in this order; its routes it cannot.
+    for option in [OptionCode::DomainName, OptionCode::Hostname] {
+        if bytes.len() > request.max_bytes {
+            message.opts_mut().remove(option);
+            let Some(shorter) = encode(&message) else { return Outcome::Nothing };
+            bytes = shorter;
+        }
     }
     let (destination_mac, destination) = if !request.ciaddr.is_unspecified() {
         (from.source_mac, request.ciaddr)
@@ -160,7 +165,7 @@ fn granted(config: &DhcpConfig, from: &Addresses, request: &Request, kind: Messa
     };
     // Asked as the router, we answer as the router; its address on the wire is the host's to know.
     let is_unicast = from.destination_mac[0] & 1 == 0;
-    let source_mac = if is_unicast { from.destination_mac } else { SERVER_MAC };
+    let source_mac = if is_unicast { from.destination_mac } else { SERVICE_MAC };
     Outcome::Answer(Addresses { source_mac, source: config.router, destination_mac, destination }, bytes)
 }
 
@@ -169,7 +174,7 @@ fn refused(config: &DhcpConfig, from: &Addresses, request: &Request) -> Outcome 
     let message = reply(config, request, MessageType::Nak);
     let Some(bytes) = encode(&message) else { return Outcome::Nothing };
     let is_unicast = from.destination_mac[0] & 1 == 0;
-    let source_mac = if is_unicast { from.destination_mac } else { SERVER_MAC };
+    let source_mac = if is_unicast { from.destination_mac } else { SERVICE_MAC };
     let to = Addresses {
         source_mac,
         source: config.router,
@@ -200,13 +205,8 @@ fn reply(config: &DhcpConfig, request: &Request, kind: MessageType) -> Message {
 fn describe(config: &DhcpConfig, options: &mut DhcpOptions) {
     options.insert(DhcpOption::SubnetMask(config.mask()));
     options.insert(DhcpOption::Router(vec![config.router]));
-    if config.prefix_len == 32 {
-        // A router that is in no subnet is reached over a route of its own, which only this option can say (RFC 3442).
-        let (router, all) = (ipnet::Ipv4Net::from(config.router), ipnet::Ipv4Net::default());
-        options.insert(DhcpOption::ClasslessStaticRoute(vec![
-            (router, Ipv4Addr::UNSPECIFIED),
-            (all, config.router),
-        ]));
+    if config.prefix_len == 32 || !config.routes.is_empty() {
+        options.insert(DhcpOption::ClasslessStaticRoute(routes(config)));
     }
     if !config.dns.is_empty() {
         options.insert(DhcpOption::DomainNameServer(config.dns.clone()));
@@ -220,6 +220,20 @@ fn describe(config: &DhcpConfig, options: &mut DhcpOptions) {
     if let Some(mtu) = config.mtu {
         options.insert(DhcpOption::InterfaceMtu(mtu));
     }
+}
+
+/// All routes: a client that gets any in this option looks at the option of the router no more (RFC 3442).
+fn routes(config: &DhcpConfig) -> Vec<(Ipv4Net, Ipv4Addr)> {
+    let mut routes = Vec::with_capacity(config.routes.len() + 2);
+    if config.prefix_len == 32 {
+        // A router that is in no subnet is reached over a route of its own, which only this option can say.
+        routes.push((Ipv4Net::from(config.router), Ipv4Addr::UNSPECIFIED));
+    }
+    routes.extend_from_slice(&config.routes);
+    if routes.iter().all(|(destination, _)| destination.prefix_len() > 0) {
+        routes.push((Ipv4Net::default(), config.router));
+    }
+    routes
 }
 
 /// `None` if it cannot be written, which no configuration that was checked brings about.
@@ -248,6 +262,7 @@ mod tests {
             domain: Some("d".repeat(253)),
             mtu: Some(9000),
             lease_seconds: u32::MAX,
+            routes: vec![("10.200.201.128/25".parse().unwrap(), Ipv4Addr::new(10, 0, 0, 9)); 8],
         }
     }
 
@@ -286,12 +301,42 @@ mod tests {
         let id = DhcpOption::ClientIdentifier(vec![9; MAX_CLIENT_ID_BYTES]);
         let small = answered(std::slice::from_ref(&id));
         assert!(small.len() <= MIN_CLIENT_BYTES, "{} bytes", small.len());
-        assert!(!has(&small, OptionCode::DomainName) && has(&small, OptionCode::Hostname));
+        assert!(!has(&small, OptionCode::DomainName) && !has(&small, OptionCode::Hostname));
+        assert!(has(&small, OptionCode::ClasslessStaticRoute));
+        let few = DhcpConfig { routes: Vec::new(), ..largest() };
+        let message = ask(MessageType::Discover, std::slice::from_ref(&id));
+        let Outcome::Answer(_, without) = answer(&few, MAC, &from_anywhere(), &message) else {
+            panic!("none")
+        };
+        assert!(without.len() <= MIN_CLIENT_BYTES, "{} bytes", without.len());
+        assert!(!has(&without, OptionCode::DomainName) && has(&without, OptionCode::Hostname));
         let large = answered(&[id, DhcpOption::MaxMessageSize(1500)]);
         assert!(has(&large, OptionCode::DomainName) && has(&large, OptionCode::ClasslessStaticRoute));
         assert!(large.len() <= 1472);
         // A client may not make the limit smaller than all must take.
         assert_eq!(answered(&[DhcpOption::MaxMessageSize(0)]), answered(&[]));
+    }
+
+    #[test]
+    fn routes_come_with_the_one_to_the_router() {
+        let router = Ipv4Addr::new(10, 0, 0, 1);
+        let net = |text: &str| text.parse::<Ipv4Net>().unwrap();
+        let link = (net("169.254.169.254/32"), Ipv4Addr::UNSPECIFIED);
+        let to_router = (net("0.0.0.0/0"), router);
+        let other = (net("0.0.0.0/0"), Ipv4Addr::new(10, 0, 0, 9));
+        for (prefix_len, configured, told) in [
+            (24, vec![], None),
+            (24, vec![link], Some(vec![link, to_router])),
+            (24, vec![other], Some(vec![other])),
+            (32, vec![], Some(vec![(net("10.0.0.1/32"), Ipv4Addr::UNSPECIFIED), to_router])),
+            (32, vec![link], Some(vec![(net("10.0.0.1/32"), Ipv4Addr::UNSPECIFIED), link, to_router])),
+        ] {
+            let config = DhcpConfig { prefix_len, routes: configured, ..largest() };
+            let mut options = DhcpOptions::default();
+            describe(&config, &mut options);
+            let expected = told.map(DhcpOption::ClasslessStaticRoute);
+            assert_eq!(options.get(OptionCode::ClasslessStaticRoute), expected.as_ref());
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! The DHCP server of one network card (RFC 2131), for the one guest behind it. Made by `Net`, called by the transmitting
-//! worker for packets to port 67, which go no further; its answers reach the guest through `Answers`.
+//! The DHCP server of one network card (RFC 2131), for the one guest behind it. Called by `services` on the
+//! transmitting worker for packets to port 67, which go no further; its answers reach the guest through `Answers`.
 //!
-//! `frame` knows Ethernet, IPv4 and UDP, `lease` the protocol. Answers no ARP and no DHCPv6, and keeps no leases.
+//! `frame` knows Ethernet, IPv4 and UDP, `lease` the protocol. Answers no DHCPv6, and keeps no leases.
 
 mod frame;
 mod lease;
@@ -10,15 +10,13 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use self::frame::{MAX_REQUEST_BYTES, is_to_server};
+use ipnet::Ipv4Net;
+
+use self::frame::MAX_REQUEST_BYTES;
+pub(super) use self::frame::{is_from_nobody, is_to_server};
 use self::lease::Outcome;
-use super::HEADER_BYTES;
 use super::answers::Answers;
 use crate::virtio::queue::Chain;
-
-/// Where answers come from on the wire when the guest does not know its router's address yet: a locally administered
-/// address ("bothy"), the one that our host networking gives the router.
-const SERVER_MAC: [u8; 6] = [0x02, 0x62, 0x6f, 0x74, 0x68, 0x79];
 
 /// The lease of a network card. Checked by whoever makes it: names must be short enough for an option.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +37,8 @@ pub struct DhcpConfig {
     pub mtu: Option<u16>,
     /// How long a lease lasts, in seconds.
     pub lease_seconds: u32,
+    /// Routes besides the one to the router, with their next hops, at most 8: 0.0.0.0 for one on the link itself.
+    pub routes: Vec<(Ipv4Net, Ipv4Addr)>,
 }
 
 impl DhcpConfig {
@@ -89,13 +89,7 @@ impl DhcpServer {
         Self { config, mac, answers, counts, request: Box::new([0; MAX_REQUEST_BYTES]) }
     }
 
-    /// Whether a packet with its virtio header is for the server, and so not for the tap. A guest that changes the packet
-    /// after this gets on the wire what it could not send at first; the host drops DHCP from guests anyway.
-    pub(super) fn wants(&self, chain: &Chain) -> bool {
-        is_to_server(|at, bytes| chain.peek((HEADER_BYTES + at) as u64, bytes))
-    }
-
-    /// Serves such a packet.
+    /// Serves a packet that `is_to_server`, or was when it was looked at: the guest may have changed it since.
     pub(super) fn serve(&mut self, chain: &mut Chain) {
         let count = |counter: &AtomicU64| counter.fetch_add(1, Relaxed);
         let length = usize::try_from(chain.readable_len()).unwrap_or(usize::MAX);
