@@ -22,8 +22,8 @@
 //! # Tokens
 //!
 //! A token is good for one instance until it ends, and for nothing after a restart of the daemon: clients ask for another
-//! when one is refused. That it gets no further than [`compute::resource::MetadataOptions::hop_limit`] hops is up to the
-//! relay, which makes the packets; this crate never sees one.
+//! when one is refused. That it gets no further than the instance's hop limit is up to the relay, which makes the packets, and
+//! is told their TTL by the daemon ([`compute::resource::MetadataOptions::ttl`]); this crate never sees one.
 //!
 //! It does not decide who gets which role, makes no credentials (`compute::identity` does), and writes nothing.
 

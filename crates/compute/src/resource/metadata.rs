@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 /// Most hops that an answer with a token may be from the guest.
 pub const MAX_HOP_LIMIT: u8 = 64;
+/// What reaches whatever is behind a guest.
+const USUAL_TTL: u8 = 64;
 
 /// How a guest gets at its metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +71,16 @@ impl MetadataOptions {
         }
     }
 
+    /// The TTL of the packets that come from the metadata service, all of them: what carries a token is not told from what
+    /// does not. Without tokens it protects nothing, and keeps containers from what any `GET` gives; so the hop limit only
+    /// counts where they are required.
+    pub fn ttl(self) -> u8 {
+        match self.tokens {
+            MetadataTokens::Optional => USUAL_TTL,
+            MetadataTokens::Required => self.hop_limit,
+        }
+    }
+
     /// These with a change.
     #[must_use]
     pub fn changed(self, change: MetadataChange) -> Self {
@@ -103,6 +115,13 @@ mod tests {
             let options = MetadataOptions { hop_limit, ..MetadataOptions::default() };
             assert_eq!(options.check().is_ok(), is_right, "{hop_limit}");
         }
+    }
+
+    #[test]
+    fn the_hop_limit_counts_where_tokens_do() {
+        let options = MetadataOptions { hop_limit: 2, ..MetadataOptions::default() };
+        assert_eq!(options.ttl(), 64);
+        assert_eq!(MetadataOptions { tokens: MetadataTokens::Required, ..options }.ttl(), 2);
     }
 
     #[test]
