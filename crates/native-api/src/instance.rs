@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::number::{at_most, given};
 use crate::{
-    AccountId, AddressId, ClientToken, ConsoleOffset, DeviceName, HostName, ImageId, InstanceId,
+    AccountId, AddressId, ClientToken, ConsoleOffset, DeviceName, HopLimit, HostName, ImageId, InstanceId,
     InstanceTypeName, KeyPairName, LaunchCount, NetworkInterfaceId, PageSize, PageToken, PeriodCount,
     PlaceName, PrincipalName, ProductCode, ReservationId, ResourceName, SecurityGroupId, SizeGib, SizeMib,
     SnapshotId, SubnetId, TagFilter, Tags, UserData, VolumeId, VolumeType, VpcId, WaitMs,
@@ -71,6 +71,9 @@ pub struct LaunchRequest {
     /// The role whose credentials the guest gets from its metadata service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<PrincipalName>,
+    /// How the guest gets at its metadata.
+    #[serde(default, skip_serializing_if = "MetadataOptions::is_default")]
+    pub metadata_options: MetadataOptions,
     /// Makes it safe to send this again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_token: Option<ClientToken>,
@@ -204,6 +207,45 @@ pub enum AfterHostReboot {
     Stop,
     /// It is terminated.
     Terminate,
+}
+
+/// How a guest gets at what its metadata service has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct MetadataOptions {
+    /// Whether it is answered at all.
+    pub enabled: bool,
+    /// Whether it has to show a token.
+    pub tokens: MetadataTokens,
+    /// How many hops an answer with a token gets. With 1 it reaches the guest, and nothing behind it.
+    pub hop_limit: HopLimit,
+    /// Whether the instance's tags are there.
+    pub tags: bool,
+}
+
+impl Default for MetadataOptions {
+    fn default() -> Self {
+        Self { enabled: true, tokens: MetadataTokens::Optional, hop_limit: HopLimit::MIN, tags: false }
+    }
+}
+
+impl MetadataOptions {
+    // Not written, so that a request with a client token is the same as before there were these.
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Whether a guest has to show its metadata service a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum MetadataTokens {
+    /// It may.
+    Optional,
+    /// It must.
+    Required,
 }
 
 /// How an instance is paid for.
@@ -377,6 +419,8 @@ pub struct Instance {
     /// The role that the guest can assume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<PrincipalName>,
+    /// How the guest gets at its metadata.
+    pub metadata_options: MetadataOptions,
     /// Product codes of its image when it was launched.
     pub product_codes: Vec<ProductCode>,
     /// When it was launched.
@@ -514,6 +558,9 @@ pub struct UpdateInstance {
     #[cfg_attr(feature = "openapi", schema(value_type = Option<PrincipalName>))]
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub role: Option<Option<PrincipalName>>,
+    /// How the guest gets at its metadata, the whole of it; from its next request on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata_options: Option<MetadataOptions>,
 }
 
 /// Body of stop, reboot and detach.

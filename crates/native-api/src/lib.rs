@@ -28,8 +28,8 @@ pub use key_pair::*;
 pub use network::*;
 pub use node::*;
 pub use number::{
-    ConsoleOffset, LaunchCount, NumberError, PageSize, PeriodCount, PortNumber, Priority, Quota, Revision,
-    SessionSeconds, SizeGib, SizeMib, WaitMs,
+    ConsoleOffset, HopLimit, LaunchCount, NumberError, PageSize, PeriodCount, PortNumber, Priority, Quota,
+    Revision, SessionSeconds, SizeGib, SizeMib, WaitMs,
 };
 pub use page::{MAX_TAGS, Page, PageQuery, Rename, SetTags, Tags, TagsError};
 pub use routes::{

@@ -112,6 +112,8 @@ numbers! {
     SizeMib, u32, 1..=67_108_864;
     /// Weeks or months that are paid for in advance.
     PeriodCount, u32, 1..=120;
+    /// Hops.
+    HopLimit, u8, 1..=64;
     /// A port, or a type or code of ICMP.
     PortNumber, u16, 0..=65_535;
     /// The rank of a rule: from 1, which comes first, to 100.

@@ -16,6 +16,7 @@ use crate::{check, fuzz, host_vm, image, packages};
 ///   check     formatting, lints, licences, documentation, rules of the repository
 ///   unit      unit and property tests, replay of what fuzzing found
 ///   contract  the daemon against the contract of its native API, by schemathesis
+///   sdk       clouds' own clients, as PyPI has them, against the metadata service
 ///   micro     guests of a few instructions on this machine's /dev/kvm, of whatever kind; skipped without one
 ///   fuzz      a few seconds of each fuzz target, where there is a nightly toolchain
 ///   node      real guests on a host whose KVM runs Linux: this one, else a nested host
@@ -24,7 +25,7 @@ use crate::{check, fuzz, host_vm, image, packages};
 pub struct Arguments {
     /// Tiers to run [default: all]
     tiers: Vec<Tier>,
-    /// Only tests of the tiers unit, micro and node whose name contains this
+    /// Only tests of the tiers unit, sdk, micro and node whose name contains this
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
 }
@@ -34,6 +35,7 @@ enum Tier {
     Check,
     Unit,
     Contract,
+    Sdk,
     Micro,
     Fuzz,
     Node,
@@ -56,6 +58,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             Tier::Check => check::all()?,
             Tier::Unit => unit(filter)?,
             Tier::Contract => contract::run()?,
+            Tier::Sdk => sdk(filter)?,
             Tier::Micro => cargo_test(&["--package", "micro"], filter)?,
             Tier::Fuzz => fuzz::all(FUZZ_SECONDS)?,
             Tier::Node => node(filter)?,
@@ -83,6 +86,16 @@ fn unit(filter: Option<&str>) -> anyhow::Result<()> {
     // The daemon's own test lets it die where no daemon that is installed can.
     let features = ["--features", "bothyd/fail-points"];
     cargo_test(&[&["--workspace", "--exclude", "micro", "--exclude", "node"][..], &features].concat(), filter)
+}
+
+/// They run in a network namespace of their own.
+fn sdk(filter: Option<&str>) -> anyhow::Result<()> {
+    packages::ensure(&["iproute2", "python3-venv", "util-linux"])?;
+    let mut command = cargo();
+    command.args(["test", "--package", "metadata", "--test", "imds", "--"]);
+    let status = command.arg(filter.unwrap_or("clients::")).env("BOTHY_REQUIRE_CLIENTS", "1").status();
+    ensure!(status.context("running cargo")?.success(), "clouds' own clients do not get what they ask for");
+    Ok(())
 }
 
 fn cargo_test(what: &[&str], filter: Option<&str>) -> anyhow::Result<()> {

@@ -8,6 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use compute::access::{self, Context, Principal, Request, authorize as decide};
 use compute::capacity::Amounts;
 use compute::identity::{Account, AccountId, AuthenticateError, CreateError, LookError, PassRoleError, Role};
+use compute::resource::Cloud;
 use compute::secrets::Secret;
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use native_api::{ACCOUNT_HEADER, Access, ErrorBody, ErrorCode, Route, SECURITY_TOKEN_HEADER};
@@ -17,9 +18,6 @@ use super::{Call, Inner, Peer};
 
 /// Name of the account that the operator acts for unless another is named.
 pub const DEFAULT_ACCOUNT: &str = "default";
-
-/// The services that a role may trust to be given to an instance: ours, and those of the clouds whose documents people have.
-pub const ROLE_SERVICES: [&str; 3] = ["bothy", "ecs.aliyuncs.com", "ec2.amazonaws.com"];
 
 /// Who calls.
 pub struct Caller {
@@ -234,7 +232,8 @@ impl Call<'_> {
         let (resource, context) = (self.role_resource(self.account(), role), Context::default());
         let request = Request { action: "bothy:PassRole", resource: &resource, context: &context };
         let mut refused = None;
-        for service in ROLE_SERVICES {
+        // Ours, and those of the clouds whose documents people have.
+        for service in Cloud::ALL.map(Cloud::service) {
             let passed =
                 self.identity().pass_role(&self.caller.access, &request, self.caller.account, role, service);
             match passed.await {

@@ -168,6 +168,7 @@ pub fn instance(view: InstanceView) -> api::Instance {
         rules: rules(instance.rules),
         charge: charge(&instance.terms),
         role: instance.role.and_then(|role| some(&role, 64)),
+        metadata_options: metadata_options(instance.metadata_options),
         product_codes: instance.product_codes.iter().map(|code| fitted(code, 64, "unknown")).collect(),
         created_at: instance.created,
         started_at: instance.started,
@@ -201,6 +202,27 @@ pub fn new_rules(rules: api::Rules) -> lifecycle::Rules {
         on_power_off: states::new_on_power_off(rules.on_power_off),
         on_failure: states::new_on_failure(rules.on_failure),
         after_host_reboot: states::new_after_host_reboot(rules.after_host_reboot),
+    }
+}
+
+fn metadata_options(options: resource::MetadataOptions) -> api::MetadataOptions {
+    let hops = u64::from(options.hop_limit);
+    let hops = hops.clamp(api::HopLimit::MIN.get().into(), api::HopLimit::MAX.get().into());
+    api::MetadataOptions {
+        enabled: options.enabled,
+        tokens: states::metadata_tokens(options.tokens),
+        hop_limit: hops.try_into().expect("it is within bounds"),
+        tags: options.tags,
+    }
+}
+
+/// How a guest is to get at its metadata.
+pub fn new_metadata_options(options: api::MetadataOptions) -> resource::MetadataOptions {
+    resource::MetadataOptions {
+        enabled: options.enabled,
+        tokens: states::new_metadata_tokens(options.tokens),
+        hop_limit: options.hop_limit.get(),
+        tags: options.tags,
     }
 }
 

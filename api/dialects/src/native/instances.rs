@@ -78,6 +78,10 @@ pub async fn update(call: &Call<'_>, id: InstanceId, request: UpdateInstance) ->
         release,
         auto_renew: request.auto_renew.map(|period| period.map(convert::new_period)),
         role: request.role.map(|role| role.map(Into::into)),
+        metadata_options: request
+            .metadata_options
+            .map(|options| convert::new_metadata_options(options).into())
+            .unwrap_or_default(),
         ..InstanceChange::default()
     };
     let changed = call.compute().change_instance(call.account(), id, &change).await;

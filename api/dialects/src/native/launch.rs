@@ -67,6 +67,7 @@ fn kind(request: &LaunchRequest, now: jiff::Timestamp) -> Result<InstanceRequest
         password: None,
         user_data: request.user_data.as_ref().map(api::UserData::bytes).unwrap_or_default(),
         metadata: BTreeMap::new(),
+        metadata_options: convert::new_metadata_options(request.metadata_options),
         role: request.role.clone().map(Into::into),
         system_disk,
         disks,

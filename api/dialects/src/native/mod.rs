@@ -43,7 +43,7 @@ use jiff::Timestamp;
 use native_api::{ErrorBody, ErrorCode};
 use tokio::sync::watch;
 
-pub use auth::{DEFAULT_ACCOUNT, ROLE_SERVICES};
+pub use auth::DEFAULT_ACCOUNT;
 pub use server::{Operators, Peer, Service};
 
 /// What is told of the host that does not come from the core.

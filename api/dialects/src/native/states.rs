@@ -67,6 +67,14 @@ table! {
     new_after_host_reboot, native_api::AfterHostReboot => lifecycle::AfterHostReboot { Start => Start, Stop => Stop, Terminate => Terminate }
 }
 table! {
+    /// Whether a guest has to show a token.
+    metadata_tokens, resource::MetadataTokens => native_api::MetadataTokens { Optional => Optional, Required => Required }
+}
+table! {
+    /// Whether a guest is to have to show a token.
+    new_metadata_tokens, native_api::MetadataTokens => resource::MetadataTokens { Optional => Optional, Required => Required }
+}
+table! {
     /// Which way.
     direction, resource::Direction => native_api::Direction { Ingress => Ingress, Egress => Egress }
 }

@@ -127,6 +127,28 @@ async fn instances() {
 }
 
 #[tokio::test]
+async fn metadata_options() {
+    let node = Node::start().await;
+    let client = node.operator();
+    let image = node.image(&client, "one").await;
+    let id = launch(&client, &image, json!({ "metadata_options": { "tokens": "required" } })).await;
+    let path = format!("/v1/instances/{id}");
+    let of = |answer: Value| answer["metadata_options"].clone();
+    let first = json!({ "enabled": true, "tokens": "required", "hop_limit": 1, "tags": false });
+    assert_eq!(of(client.get(&path).await.status(200)), first);
+    // The whole of it, as rules are.
+    let change = json!({ "metadata_options": { "enabled": false, "hop_limit": 64 } });
+    let second = json!({ "enabled": false, "tokens": "optional", "hop_limit": 64, "tags": false });
+    assert_eq!(of(client.json("PATCH", &path, &change).await.status(200)), second);
+    for hop_limit in [0, 65] {
+        let change = json!({ "name": "other", "metadata_options": { "hop_limit": hop_limit } });
+        client.json("PATCH", &path, &change).await.refused(ErrorCode::MalformedRequest);
+    }
+    let seen = client.json("PATCH", &path, &json!({ "name": "third" })).await.status(200);
+    assert_eq!((of(seen.clone()), &seen["name"]), (second, &json!("third")));
+}
+
+#[tokio::test]
 async fn images_and_jobs() {
     let node = Node::start().await;
     let client = node.operator();

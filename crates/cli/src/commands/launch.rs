@@ -6,8 +6,9 @@ use jiff::{Timestamp, ToSpan};
 use native_api::{
     AfterHostReboot, Charge, ClientToken, Count, DataDisk, DiskContent, HostName, Instance, InstanceState,
     InstanceType, InstanceTypeName, KeyPairName, LaunchCount, LaunchPreview, LaunchRequest, Launched,
-    MAX_USER_DATA_BYTES, OnPowerOff, Operation, PageQuery, PayAsYouGo, PrincipalName, ResourceName, Rules,
-    SecurityGroupId, SizeGib, SnapshotId, SubnetId, SystemDisk, TagKey, TagValue, UserData, VolumeType,
+    MAX_USER_DATA_BYTES, MetadataOptions, OnPowerOff, Operation, PageQuery, PayAsYouGo, PrincipalName,
+    ResourceName, Rules, SecurityGroupId, SizeGib, SnapshotId, SubnetId, SystemDisk, TagKey, TagValue,
+    UserData, VolumeType,
 };
 
 use super::{Wait, all_tags, instance, read_text, tag};
@@ -174,6 +175,7 @@ async fn request(context: &Context, arguments: &Arguments) -> Result<LaunchReque
         rules: Rules { start: !arguments.no_start, ..rules },
         charge: Charge::PayAsYouGo(PayAsYouGo { release_at }),
         role: arguments.role.clone(),
+        metadata_options: MetadataOptions::default(),
         client_token: arguments.client_token.clone(),
         dry_run: arguments.dry_run,
     })

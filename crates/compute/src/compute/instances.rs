@@ -6,14 +6,14 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use super::launch::{MAX_USER_DATA, check_host_name, check_name};
+use super::launch::{MAX_USER_DATA, check_host_name, check_metadata_options, check_name};
 use super::{Compute, ComputeError, Listed};
 use crate::capacity::{Amounts, Ask};
 use crate::charge::{Period, Release, Terms};
 use crate::id::{ImageId, InstanceId};
 use crate::lifecycle::{Action, Event, Refused, Rules, State};
 use crate::outside::ConsoleOutput;
-use crate::resource::{Instance, Reservation, Resource, Tags, UsageRecord};
+use crate::resource::{Instance, MetadataChange, MetadataOptions, Reservation, Resource, Tags, UsageRecord};
 
 /// Which instances are wanted. What is empty lets all through.
 #[derive(Clone, Debug, Default)]
@@ -67,6 +67,8 @@ pub struct InstanceChange {
     pub auto_renew: Option<Option<Period>>,
     /// The role.
     pub role: Option<Option<String>>,
+    /// How the guest gets at its metadata.
+    pub metadata_options: MetadataChange,
     /// Tags, all of them.
     pub tags: Option<Tags>,
     /// What the dialect keeps for itself.
@@ -206,6 +208,22 @@ impl Compute {
         Ok(instance)
     }
 
+    /// Changes how the guest gets at its metadata, from its next request on; only the hop limit is the network
+    /// interfaces', who learn it when they are told.
+    ///
+    /// # Errors
+    ///
+    /// As `change_instance`.
+    pub async fn set_metadata_options(
+        self: &Arc<Self>,
+        account: &str,
+        id: InstanceId,
+        change: MetadataChange,
+    ) -> Result<Instance, ComputeError> {
+        let change = InstanceChange { metadata_options: change, ..InstanceChange::default() };
+        self.change_instance(account, id, &change).await
+    }
+
     fn check_change(&self, change: &InstanceChange) -> Result<(), ComputeError> {
         if let Some(name) = &change.name {
             check_name("name", name)?;
@@ -216,6 +234,7 @@ impl Compute {
         if change.user_data.as_ref().is_some_and(|data| data.len() > MAX_USER_DATA) {
             return Err(ComputeError::invalid("user_data", format!("has more than {MAX_USER_DATA} bytes")));
         }
+        check_metadata_options(MetadataOptions::default().changed(change.metadata_options))?;
         if let Some(tags) = &change.tags {
             tags.check().map_err(|error| ComputeError::invalid("tags", error.to_string()))?;
         }
@@ -322,6 +341,7 @@ fn apply(instance: &mut Instance, change: &InstanceChange) {
     if let Some(role) = change.role {
         instance.role = role;
     }
+    instance.metadata_options = instance.metadata_options.changed(change.metadata_options);
     if let Some(tags) = change.tags {
         instance.tags = tags;
     }

@@ -20,8 +20,8 @@ use crate::lifecycle::{Progress, Rules};
 use crate::outside::DiskContent;
 use crate::resource::{
     Address, Attachment, Cloud, Faults, Image, ImageBoot, ImageState, Instance, InstanceBoot, InstanceDisk,
-    InstanceKey, InstanceType, Interface, KeyPair, Reservation, Resource, SecurityGroup, Snapshot,
-    SnapshotState, Subnet, Tags, Volume, VolumeKind, VolumeState, named_key, owned_key,
+    InstanceKey, InstanceType, Interface, KeyPair, MetadataOptions, Reservation, Resource, SecurityGroup,
+    Snapshot, SnapshotState, Subnet, Tags, Volume, VolumeKind, VolumeState, named_key, owned_key,
 };
 use crate::secrets::Secret;
 use crate::store::{CommitError, Condition, MAX_OPERATIONS, Transaction, Write, put};
@@ -81,6 +81,8 @@ pub struct InstanceRequest {
     pub user_data: Vec<u8>,
     /// Pairs that the guest gets to read.
     pub metadata: BTreeMap<String, String>,
+    /// How the guest gets at its metadata.
+    pub metadata_options: MetadataOptions,
     /// The role's name.
     pub role: Option<String>,
     /// The system disk; only `content` is not asked.
@@ -540,6 +542,7 @@ impl Compute {
             password: request.password.as_ref().map(|password| self.keys.seal(password, &place)),
             user_data: BASE64_STANDARD.encode(&request.user_data),
             metadata: request.metadata.clone(),
+            metadata_options: request.metadata_options,
             role: request.role.clone(),
             disks,
             interfaces: vec![interface],
@@ -656,6 +659,7 @@ fn check(request: &InstanceRequest) -> Result<(), ComputeError> {
     if let Some(host_name) = &request.host_name {
         check_host_name(host_name)?;
     }
+    check_metadata_options(request.metadata_options)?;
     if request.disks.len() + 1 > MAX_DISKS {
         return Err(ComputeError::Limit { what: "disks of an instance", most: MAX_DISKS as u64 });
     }
@@ -695,6 +699,11 @@ pub(super) fn check_host_name(name: &str) -> Result<(), ComputeError> {
     }
     let why = "is no host name: letters, digits and hyphens, at most 64 characters";
     Err(ComputeError::invalid("host_name", why))
+}
+
+/// Checks how a guest is to get at its metadata.
+pub(super) fn check_metadata_options(options: MetadataOptions) -> Result<(), ComputeError> {
+    options.check().map_err(|error| ComputeError::invalid("metadata_options", error.to_string()))
 }
 
 /// The size of a disk, in MiB.

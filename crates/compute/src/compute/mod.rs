@@ -39,6 +39,7 @@ use tokio_util::task::TaskTracker;
 pub use clear::ClearError;
 pub use clock::{Clock, HostClock, ManualClock};
 pub use details::{Counts, InstanceView};
+pub use effects::uuid_of;
 pub use error::ComputeError;
 pub use images::{ImageChange, NewImage};
 pub use instances::{InstanceChange, InstanceFilter, Protection};
@@ -182,6 +183,11 @@ impl Compute {
     /// What an account uses.
     pub fn usage_of(&self, account: &str) -> Amounts {
         self.ledger.usage_of(account)
+    }
+
+    /// Whose an instance is; `None` when its record is gone.
+    pub fn account_of(&self, instance: InstanceId) -> Option<String> {
+        self.ledger.account_of(instance)
     }
 
     /// Takes what was seen of an instance's machine; given to `Machines` as what they tell.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Resource, Tags, owned_key};
+use super::{MetadataOptions, Resource, Tags, owned_key};
 use crate::capacity::Amounts;
 use crate::charge::{Terms, Usage};
 use crate::id::{ImageId, InstanceId, InterfaceId, KeyPairId, ReservationId, VolumeId};
@@ -33,6 +33,21 @@ pub enum Cloud {
     Alibaba,
     /// Huawei Cloud ECS.
     Huawei,
+}
+
+impl Cloud {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Native, Self::Ec2, Self::Alibaba, Self::Huawei];
+
+    /// Who runs its instances, as the trust policies of its roles call it.
+    pub const fn service(self) -> &'static str {
+        match self {
+            Self::Native => "bothy",
+            Self::Ec2 => "ec2.amazonaws.com",
+            Self::Alibaba => "ecs.aliyuncs.com",
+            Self::Huawei => "op_svc_ecs",
+        }
+    }
 }
 
 /// An instance.
@@ -82,6 +97,9 @@ pub struct Instance {
     /// Pairs that the guest can read.
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,
+    /// How the guest gets at its metadata.
+    #[serde(default)]
+    pub metadata_options: MetadataOptions,
     /// The role whose credentials the guest gets.
     #[serde(default)]
     pub role: Option<String>,

@@ -6,6 +6,7 @@
 mod image;
 mod instance;
 mod job;
+mod metadata;
 mod network;
 mod place;
 mod tags;
@@ -16,6 +17,7 @@ pub use instance::{
     Cloud, Faults, HELD_AFTER_END, Instance, InstanceBoot, InstanceDisk, InstanceKey, Reason, Reservation,
 };
 pub use job::{Job, JobError, JobKind, JobState};
+pub use metadata::{HopLimitError, MAX_HOP_LIMIT, MetadataChange, MetadataOptions, MetadataTokens};
 pub use network::{
     Address, Direction, Interface, NetworkOf, Peer, Protocol, SecurityGroup, SecurityRule, Subnet, Vpc,
 };

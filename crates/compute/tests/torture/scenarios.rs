@@ -122,6 +122,7 @@ fn request(image: ImageId, name: &str, rules: Rules) -> InstanceRequest {
         password: None,
         user_data: b"#!/bin/sh".to_vec(),
         metadata: BTreeMap::new(),
+        metadata_options: Default::default(),
         role: None,
         system_disk: DiskRequest { delete_with_instance: true, ..DiskRequest::default() },
         disks: vec![

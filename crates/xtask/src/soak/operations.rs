@@ -221,6 +221,7 @@ impl User {
             rules,
             charge: Default::default(),
             role: None,
+            metadata_options: Default::default(),
             client_token: self.token()?,
             dry_run: false,
         };

@@ -76,6 +76,7 @@ pub fn request(image: &ImageId, start: bool) -> anyhow::Result<LaunchRequest> {
         rules: Rules { start, ..Rules::default() },
         charge: native_api::Charge::default(),
         role: None,
+        metadata_options: Default::default(),
         client_token: None,
         dry_run: false,
     })
