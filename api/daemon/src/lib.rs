@@ -11,6 +11,7 @@ pub mod fail;
 pub mod host_key;
 pub mod listen;
 pub mod machines;
+pub mod metadata;
 pub mod networks;
 pub mod node;
 pub mod records;

@@ -2,10 +2,11 @@
 //! and in which network, is kept in the run folder before they are made, so that they are found whatever happens.
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use compute::id::InstanceId;
+use compute::id::{InstanceId, InterfaceId};
 use compute::lifecycle::Report;
 use compute::outside::{
     BootPlan, Console, ConsoleOutput, HostError, MachineMetrics, MachinePlan, Machines, NetworkPlan, NicPlan,
@@ -14,16 +15,20 @@ use compute::outside::{
 use compute::store::Answer;
 use hostnet::{Attachment, Network};
 use vmm_api::{
-    Boot, ConsoleConfig, Dhcp, Disk, DiskBoot, DiskSource, KernelBoot, MacAddress, Memory, Nic, Smbios,
-    TapSource, VmConfig,
+    Boot, ConsoleConfig, Dhcp, Disk, DiskBoot, DiskSource, Guard, KernelBoot, MacAddress, Memory,
+    MetadataRelay, Nic, Smbios, TapSource, VmConfig,
 };
 
+use crate::metadata::MetadataSockets;
 use crate::networks::HostNetworks;
 use crate::vmms::{CgroupLimits, Vmms};
 use crate::{durable, fail};
 
 /// How long a guest may keep an address without asking again, in seconds.
 const LEASE_SECONDS: u32 = 3600;
+
+/// Where guests ask for their metadata: EC2's and OpenStack's address, and Alibaba's.
+const METADATA: [Ipv4Addr; 2] = [Ipv4Addr::new(169, 254, 169, 254), Ipv4Addr::new(100, 100, 100, 200)];
 
 /// By this label cloud-init knows a seed disk.
 const SEED_LABEL: &str = "cidata";
@@ -50,6 +55,14 @@ impl Tap {
     }
 }
 
+impl Tap {
+    /// The interface: its number ends the name, as `Network::tap_name` has it.
+    fn interface(&self) -> Option<InterfaceId> {
+        let (_, digits) = self.name.rsplit_once('-')?;
+        u32::from_str_radix(digits, 16).ok().map(InterfaceId::new)
+    }
+}
+
 impl std::fmt::Display for Tap {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.network {
@@ -63,6 +76,7 @@ impl std::fmt::Display for Tap {
 pub struct HostMachines {
     vmms: Arc<Vmms>,
     networks: Arc<HostNetworks>,
+    metadata: Arc<MetadataSockets>,
     /// Where volumes are.
     volumes: PathBuf,
     /// A file for each instance, with the names of its taps.
@@ -72,7 +86,7 @@ pub struct HostMachines {
 }
 
 impl HostMachines {
-    /// Machines of these VMMs in these networks, with volumes in a folder.
+    /// Machines of these VMMs in these networks, with these sockets of the metadata service, and volumes in a folder.
     ///
     /// # Errors
     ///
@@ -80,13 +94,14 @@ impl HostMachines {
     pub fn new(
         vmms: Arc<Vmms>,
         networks: Arc<HostNetworks>,
+        metadata: Arc<MetadataSockets>,
         volumes: PathBuf,
         run_folder: &Path,
     ) -> io::Result<Self> {
         let (taps, seeds) = (run_folder.join("taps"), run_folder.join("seeds"));
         std::fs::create_dir_all(&taps)?;
         std::fs::create_dir_all(&seeds)?;
-        Ok(Self { vmms, networks, volumes, taps, seeds })
+        Ok(Self { vmms, networks, metadata, volumes, taps, seeds })
     }
 
     /// Removes taps that no instance has a note of.
@@ -142,7 +157,8 @@ impl HostMachines {
         }
         let network = self.networks.open(first.network).await?;
         let name = |nic: &NicPlan| network.tap_name(nic.interface.number());
-        let taps: Vec<Tap> = plan.nics.iter().map(|nic| Tap { name: name(nic), network: nic.network }).collect();
+        let taps: Vec<Tap> =
+            plan.nics.iter().map(|nic| Tap { name: name(nic), network: nic.network }).collect();
         let lines: Vec<String> = taps.iter().map(Tap::to_string).collect();
         let note = self.note(plan.instance);
         let noted =
@@ -204,10 +220,36 @@ impl HostMachines {
             },
             disks,
             nics: network.map_or_else(Vec::new, |network| {
-                plan.nics.iter().map(|nic| vmm_nic(network, nic)).collect()
+                plan.nics.iter().map(|nic| self.nic(network, nic)).collect()
             }),
             console: ConsoleConfig::default(),
             smbios: smbios(&plan.smbios),
+        }
+    }
+
+    fn nic(&self, network: &Network, nic: &NicPlan) -> Nic {
+        Nic {
+            tap: TapSource::Name(network.tap_name(nic.interface.number())),
+            mac: Some(MacAddress(nic.mac)),
+            mtu: Some(nic.mtu),
+            metadata: Some(MetadataRelay {
+                socket: self.metadata.path(nic.interface),
+                addresses: METADATA.to_vec(),
+                hop_limit: nic.hop_limit,
+            }),
+            guard: Some(Guard { addresses: vec![nic.address.into()], ipv6: false }),
+            dhcp: Some(Dhcp {
+                address: nic.address,
+                prefix_len: nic.prefix_len,
+                router: nic.router,
+                dns: nic.dns.clone(),
+                // A name with dots is a host's name and its domain.
+                host_name: nic.host_name.split('.').next().map(str::to_owned),
+                domain: nic.host_name.split_once('.').map(|(_, domain)| domain.to_owned()),
+                mtu: Some(nic.mtu),
+                lease_seconds: LEASE_SECONDS,
+                routes: Vec::new(),
+            }),
         }
     }
 }
@@ -216,6 +258,9 @@ impl Machines for HostMachines {
     fn boot<'a>(&'a self, plan: &'a MachinePlan) -> Answer<'a, Result<(), HostError>> {
         Box::pin(async move {
             let network = self.make_taps(plan).await?;
+            for nic in &plan.nics {
+                self.metadata.serve(plan.instance, nic.interface).map_err(|error| failed(&error))?;
+            }
             self.make_seed(plan).map_err(|error| failed(&error))?;
             let limits = CgroupLimits { memory_mib: plan.memory_mib, vcpus: plan.vcpus };
             let config = self.config(plan, network.as_deref());
@@ -226,6 +271,11 @@ impl Machines for HostMachines {
 
     fn look(&self, instance: InstanceId) -> Answer<'_, Sight> {
         Box::pin(async move {
+            for interface in self.taps_of(instance).unwrap_or_default().iter().filter_map(Tap::interface) {
+                if let Err(error) = self.metadata.serve(instance, interface) {
+                    log::error!("{instance}: cannot serve its metadata: {error}");
+                }
+            }
             let sight = self.vmms.look(instance).await;
             // The daemon before may have been killed while the guest stood still for a snapshot. One that does not answer
             // would not do this either.
@@ -253,6 +303,15 @@ impl Machines for HostMachines {
         Box::pin(moments("resume.asking", "resume.done", self.vmms.resume(instance)))
     }
 
+    fn set_hop_limit(
+        &self,
+        instance: InstanceId,
+        nics: usize,
+        hop_limit: u8,
+    ) -> Answer<'_, Result<(), HostError>> {
+        Box::pin(self.vmms.set_hop_limit(instance, nics, hop_limit))
+    }
+
     fn kill(&self, instance: InstanceId) -> Answer<'_, Result<(), HostError>> {
         Box::pin(self.vmms.kill(instance))
     }
@@ -261,6 +320,9 @@ impl Machines for HostMachines {
         Box::pin(async move {
             self.vmms.clean_up(instance).await?;
             for tap in self.taps_of(instance)? {
+                if let Some(interface) = tap.interface() {
+                    self.metadata.end(interface).map_err(|error| failed(&error))?;
+                }
                 // With its network, it would be gone too.
                 if let Some(network) = self.networks.find(tap.network).await? {
                     fail::point("tap.detaching");
@@ -317,28 +379,6 @@ impl Machines for HostMachines {
             all.dedup();
             Ok(all)
         })
-    }
-}
-
-fn vmm_nic(network: &Network, nic: &NicPlan) -> Nic {
-    Nic {
-        tap: TapSource::Name(network.tap_name(nic.interface.number())),
-        mac: Some(MacAddress(nic.mac)),
-        mtu: Some(nic.mtu),
-        dhcp: Some(Dhcp {
-            address: nic.address,
-            prefix_len: nic.prefix_len,
-            router: nic.router,
-            dns: nic.dns.clone(),
-            // A name with dots is a host's name and its domain.
-            host_name: nic.host_name.split('.').next().map(str::to_owned),
-            domain: nic.host_name.split_once('.').map(|(_, domain)| domain.to_owned()),
-            mtu: Some(nic.mtu),
-            lease_seconds: LEASE_SECONDS,
-            routes: Vec::new(),
-        }),
-        metadata: None,
-        guard: None,
     }
 }
 

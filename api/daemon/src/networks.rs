@@ -8,9 +8,7 @@ use compute::id::VpcId;
 use compute::outside::{GroupPlan, GuardPlan, HostError, MemberPlan, NetworkPlan, Networks};
 use compute::resource;
 use compute::store::Answer;
-use hostnet::{
-    Bandwidth, Direction, Group, Member, Network, Outside, Peer, Policy, Protocol, Rule, Vpcs,
-};
+use hostnet::{Bandwidth, Direction, Group, Member, Network, Outside, Peer, Policy, Protocol, Rule, Vpcs};
 use tokio::sync::Mutex;
 
 use crate::fail;

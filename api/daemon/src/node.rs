@@ -17,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::config::Config;
 use crate::disks::HostDisks;
 use crate::machines::HostMachines;
+use crate::metadata::MetadataSockets;
 use crate::networks::HostNetworks;
 use crate::records::SqliteStore;
 use crate::vmms::{CgroupChoice, Vmms, VmmsConfig, raise_descriptor_limit};
@@ -64,7 +65,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let vmms = vmms(&config, told(Arc::clone(&core))).await.context("the VMMs")?;
     fail::point("node.vmms_opened");
     let volumes = config.state_folder.join("volumes");
-    let machines = HostMachines::new(Arc::new(vmms), networks.clone(), volumes, &config.run_folder);
+    let metadata = MetadataSockets::new(config.run_folder.join("metadata")).context("the run folder")?;
+    let metadata = Arc::new(metadata);
+    let (vmms, run_folder) = (Arc::new(vmms), &config.run_folder);
+    let machines = HostMachines::new(vmms, networks.clone(), Arc::clone(&metadata), volumes, run_folder);
     let machines = machines.context("the run folder")?;
     let machines = Arc::new(machines);
     let outside = Outside {
@@ -77,13 +81,18 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     };
     let compute = Compute::new(core_config(&config, capacity), outside);
     let _ = core.set(Arc::downgrade(&compute));
+    let identity = Arc::new(Identity::new(records, keys));
+    metadata.answer_by(metadata::Service::new(
+        Arc::clone(&compute),
+        Arc::clone(&identity),
+        metadata::Config::default(),
+    ));
     compute.recover().await.context("taking over what was left")?;
     fail::point("node.recovered");
     machines.remove_stray_taps().await.context("removing stray taps")?;
     fail::point("node.strays_removed");
     log::info!("took over what was left; may promise {capacity:?}");
 
-    let identity = Arc::new(Identity::new(records, keys));
     tokio::spawn(Arc::clone(&compute).run_timer());
     tokio::spawn(sweep_sessions(Arc::clone(&identity)));
     let facts = HostFacts {
@@ -141,8 +150,10 @@ fn vmm_version(program: &Path) -> String {
 pub async fn clear(config: Config) -> anyhow::Result<()> {
     let vmms = Arc::new(vmms(&config, Arc::new(|_, _| {})).await.context("the VMMs")?);
     let networks = Arc::new(networks(&config).await?);
+    let metadata = Arc::new(MetadataSockets::new(config.run_folder.join("metadata"))?);
+    let run_folder = &config.run_folder;
     let machines =
-        HostMachines::new(vmms.clone(), Arc::clone(&networks), PathBuf::new(), &config.run_folder)?;
+        HostMachines::new(vmms.clone(), Arc::clone(&networks), metadata, PathBuf::new(), run_folder)?;
     fail::point("clear.opened");
     for instance in machines.present().await? {
         machines.kill(instance).await?;

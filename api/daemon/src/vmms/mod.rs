@@ -10,6 +10,7 @@ mod cgroup;
 mod console;
 mod end;
 mod launcher;
+mod nics;
 mod process;
 mod record;
 mod scan;

@@ -20,6 +20,7 @@ pub const STORIES: &[(&str, Tell)] = &[
     ("a life", |story| Box::pin(a_life(story))),
     ("an image of a snapshot", |story| Box::pin(an_image_of_a_snapshot(story))),
     ("guests by themselves", |story| Box::pin(guests_by_themselves(story))),
+    ("a network of its own", |story| Box::pin(a_network_of_its_own(story))),
     ("a cleared host", |story| Box::pin(a_cleared_host(story))),
     ("older records", |story| Box::pin(older_records(story))),
 ];
@@ -118,6 +119,32 @@ async fn guests_by_themselves(story: &mut Story) {
 fn was_seen(record: &Path) -> bool {
     let record: Option<Value> = fs::read(record).ok().and_then(|text| serde_json::from_slice(&text).ok());
     record.is_some_and(|record| record["seen"].as_u64().is_some_and(|seen| seen > 0))
+}
+
+/// An instance in a VPC, whose group lets something in while it runs.
+async fn a_network_of_its_own(story: &mut Story) {
+    story.start().await;
+    let image = story.import_disk("disk").await;
+    let vpc =
+        story.create_once("vpc", Operation::CreateVpc, json!({"name": "own", "cidr": "10.0.0.0/16"})).await;
+    let subnet = json!({"name": "own", "vpc": vpc, "cidr": "10.0.1.0/24"});
+    let subnet = story.create_once("subnet", Operation::CreateSubnet, subnet).await;
+    let rule = json!({"direction": "ingress", "protocol": "tcp", "ports": {"from": 22, "to": 22}, "peer": {"cidr": "0.0.0.0/0"}});
+    let group = json!({"name": "own", "vpc": vpc});
+    let group = story.create_once("group", Operation::CreateSecurityGroup, group).await;
+    let request =
+        json!({"image": image, "instance_type": "tiny", "subnet": subnet, "security_groups": [group]});
+    let inside = story.launch(request).await;
+    let outside = story.launch(json!({"image": image, "instance_type": "tiny"})).await;
+    story.runs(&inside[0]).await;
+    story.runs(&outside[0]).await;
+    story.add_rule(&group, rule).await;
+    story.act(&inside[0], Operation::RebootInstance, true, Running).await;
+    story.act(&inside[0], Operation::TerminateInstance, true, Terminated).await;
+    for (kind, id) in [("group", &group), ("subnet", &subnet), ("vpc", &vpc)] {
+        story.delete(kind, id).await;
+    }
+    story.end().await;
 }
 
 /// A host is cleared while instances run, and its daemon starts again.

@@ -186,6 +186,9 @@ impl Story {
                 "volume" => Operation::GetVolume,
                 "snapshot" => Operation::GetSnapshot,
                 "key" => Operation::GetKeyPair,
+                "vpc" => Operation::GetVpc,
+                "subnet" => Operation::GetSubnet,
+                "group" => Operation::GetSecurityGroup,
                 other => unreachable!("{other}"),
             };
             self.get::<Value>(operation, id).await;
@@ -301,6 +304,41 @@ impl Story {
         };
         self.is_there("key", &id);
         id
+    }
+
+    /// Creates something that has a name of its own, by which it is found where the answer was lost with the daemon.
+    pub async fn create_once(&mut self, kind: &str, create: Operation, body: Value) -> String {
+        let list = match kind {
+            "vpc" => Operation::ListVpcs,
+            "subnet" => Operation::ListSubnets,
+            "group" => Operation::ListSecurityGroups,
+            other => unreachable!("{other}"),
+        };
+        let find = |page: &Page<Value>| {
+            let found = page.items.iter().find(|it| it["name"] == body["name"]);
+            found.map(|it| it["id"].as_str().unwrap().to_owned())
+        };
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let known: Page<Value> = self.call(list, &[], Value::Null).await.unwrap();
+            if let Some(id) = find(&known) {
+                self.is_there(kind, &id);
+                return id;
+            }
+            assert!(Instant::now() < deadline, "no {kind} is made\n{}", self.node.log());
+            if let Err(refusal) = self.call::<Value>(create, &[], body.clone()).await {
+                assert!(self.lives_lost > 0, "{create:?}: {refusal}");
+            }
+        }
+    }
+
+    /// Adds a rule to a security group.
+    pub async fn add_rule(&mut self, group: &str, rule: Value) {
+        let change = json!({"add": [rule], "remove": []});
+        if let Err(refusal) = self.call::<Value>(Operation::UpdateSecurityGroupRules, &[group], change).await
+        {
+            assert!(refusal.code == ErrorCode::AlreadyExists && self.lives_lost > 0, "{refusal}");
+        }
     }
 
     /// Launches instances.
@@ -422,6 +460,9 @@ impl Story {
             "volume" => (Operation::DeleteVolume, Operation::GetVolume),
             "snapshot" => (Operation::DeleteSnapshot, Operation::GetSnapshot),
             "key" => (Operation::DeleteKeyPair, Operation::GetKeyPair),
+            "vpc" => (Operation::DeleteVpc, Operation::GetVpc),
+            "subnet" => (Operation::DeleteSubnet, Operation::GetSubnet),
+            "group" => (Operation::DeleteSecurityGroup, Operation::GetSecurityGroup),
             other => unreachable!("{other}"),
         };
         self.is_going(kind, id);

@@ -12,12 +12,12 @@ use compute::compute::{
     Compute, Config as CoreConfig, DiskRequest, ImageChange, InstanceRequest, Launch, ManualClock, NewImage,
     Outside, SourceRequest,
 };
-use compute::id::{ImageId, InstanceId, InterfaceId, SnapshotId, VolumeId};
+use compute::id::{ImageId, InstanceId, InterfaceId, SnapshotId, VolumeId, VpcId};
 use compute::identity::{AccountId, Identity};
 use compute::lifecycle::{AfterHostReboot, OnFailure, OnPowerOff, Report, Rules};
 use compute::outside::{
-    Console, ConsoleOutput, DiskContent, Disks, HostError, ImportedDisk, MachineMetrics, MachinePlan,
-    Machines, PresentDisks, Progressing, Sight,
+    Console, ConsoleOutput, DiskContent, Disks, GuardPlan, HostError, ImportedDisk, MachineMetrics,
+    MachinePlan, Machines, NetworkPlan, Networks, PresentDisks, Progressing, Sight,
 };
 use compute::resource::{Catalog, Cloud, ImageState, Instance, MetadataOptions, Tags, Zone};
 use compute::secrets::{SealingKey, SealingKeys};
@@ -64,6 +64,9 @@ impl Machines for Nothing {
     fn resume(&self, _: InstanceId) -> Did<'_, ()> {
         did(())
     }
+    fn set_hop_limit(&self, _: InstanceId, _: usize, _: u8) -> Did<'_, ()> {
+        did(())
+    }
     fn kill(&self, _: InstanceId) -> Did<'_, ()> {
         did(())
     }
@@ -86,6 +89,18 @@ impl Machines for Nothing {
         did(MachineMetrics::default())
     }
     fn present(&self) -> Did<'_, Vec<InstanceId>> {
+        did(Vec::new())
+    }
+}
+
+impl Networks for Nothing {
+    fn guard<'a>(&'a self, _: NetworkPlan, _: &'a GuardPlan) -> Did<'a, ()> {
+        did(())
+    }
+    fn remove(&self, _: VpcId) -> Did<'_, ()> {
+        did(())
+    }
+    fn present(&self) -> Did<'_, Vec<VpcId>> {
         did(Vec::new())
     }
 }
@@ -159,6 +174,7 @@ impl Host {
         let outside = Outside {
             store: Arc::new(MemoryStore::new()),
             machines: Arc::new(Nothing),
+            networks: Arc::new(Nothing),
             disks: Arc::new(Nothing),
             clock: clock.clone(),
             keys: keys.clone(),

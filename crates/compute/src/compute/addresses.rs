@@ -153,18 +153,19 @@ impl Compute {
             }
         }
         let mut before = None;
-        let changed = self.change_owned::<Address>(account, &id.to_string(), |address| {
-            if let (Some(other), Some(wanted)) = (address.interface, interface)
-                && other != wanted
-                && !reassociate
-            {
-                let (what, by) = (Address::NAME, other.to_string());
-                return Err(ComputeError::InUse { what, id: id.to_string(), by });
-            }
-            before = std::mem::replace(&mut address.interface, interface);
-            Ok(())
-        })
-        .await?;
+        let changed = self
+            .change_owned::<Address>(account, &id.to_string(), |address| {
+                if let (Some(other), Some(wanted)) = (address.interface, interface)
+                    && other != wanted
+                    && !reassociate
+                {
+                    let (what, by) = (Address::NAME, other.to_string());
+                    return Err(ComputeError::InUse { what, id: id.to_string(), by });
+                }
+                before = std::mem::replace(&mut address.interface, interface);
+                Ok(())
+            })
+            .await?;
         for interface in before.into_iter().chain(interface) {
             self.guard_interface(account, interface).await?;
         }

@@ -181,6 +181,7 @@ impl Compute {
             dns: self.config.dns.clone(),
             host_name: instance.host_name.clone(),
             mtu: self.config.mtu,
+            hop_limit: instance.metadata_options.ttl(),
         }
     }
 

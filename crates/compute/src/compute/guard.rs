@@ -11,9 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::{Compute, ComputeError};
 use crate::id::{InterfaceId, SecurityGroupId};
 use crate::outside::{GroupPlan, GuardPlan, MemberPlan, NetworkPlan};
-use crate::resource::{
-    Address, Instance, Interface, NetworkOf, Resource, SecurityGroup, Vpc, owned_key,
-};
+use crate::resource::{Address, Instance, Interface, NetworkOf, Resource, SecurityGroup, Vpc, owned_key};
 use crate::store::{get, list};
 
 /// The networks in which there are members.

@@ -12,7 +12,7 @@ use crate::capacity::{Amounts, Ask};
 use crate::charge::{Period, Release, Terms};
 use crate::id::{ImageId, InstanceId};
 use crate::lifecycle::{Action, Event, Refused, Rules, State};
-use crate::outside::ConsoleOutput;
+use crate::outside::{ConsoleOutput, HostError};
 use crate::resource::{Instance, MetadataChange, MetadataOptions, Reservation, Resource, Tags, UsageRecord};
 
 /// Which instances are wanted. What is empty lets all through.
@@ -205,11 +205,18 @@ impl Compute {
             })
             .await?;
         self.ledger.note_instance(&instance, self.due_at(&instance, self.clock.now()));
+        if change.metadata_options != MetadataChange::default() {
+            let (nics, hop_limit) = (instance.interfaces.len(), instance.metadata_options.ttl());
+            match self.machines.set_hop_limit(id, nics, hop_limit).await {
+                // Without a VM, the next one has it.
+                Ok(()) | Err(HostError::Refused(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
         Ok(instance)
     }
 
-    /// Changes how the guest gets at its metadata, from its next request on; only the hop limit is the network
-    /// interfaces', who learn it when they are told.
+    /// Changes how the guest gets at its metadata, from its next request on.
     ///
     /// # Errors
     ///

@@ -118,14 +118,15 @@ impl Compute {
             let subnet = self.get_owned::<Subnet>(account, &subnet.to_string()).await?.value;
             self.groups(account, &subnet, groups).await?;
         }
-        let changed = self.change_owned::<Interface>(account, &id.to_string(), |interface| {
-            change.words.apply(&mut interface.name, &mut interface.description, &mut interface.tags);
-            if let Some(groups) = &change.security_groups {
-                interface.security_groups.clone_from(groups);
-            }
-            Ok(())
-        })
-        .await?;
+        let changed = self
+            .change_owned::<Interface>(account, &id.to_string(), |interface| {
+                change.words.apply(&mut interface.name, &mut interface.description, &mut interface.tags);
+                if let Some(groups) = &change.security_groups {
+                    interface.security_groups.clone_from(groups);
+                }
+                Ok(())
+            })
+            .await?;
         self.guard_interface(account, id).await?;
         Ok(changed)
     }

@@ -540,29 +540,30 @@ impl Compute {
     ) -> Result<SecurityGroup, ComputeError> {
         let _referring = self.references.read().await;
         self.check_rules(add).await?;
-        let group = self.change_owned::<SecurityGroup>(account, &id.to_string(), |group| {
-            for rule in remove {
-                let before = group.rules.len();
-                group.rules.retain(|known| !same(known, rule));
-                if group.rules.len() == before {
-                    return Err(ComputeError::NotFound { what: "rule", id: format!("{rule:?}") });
+        let group = self
+            .change_owned::<SecurityGroup>(account, &id.to_string(), |group| {
+                for rule in remove {
+                    let before = group.rules.len();
+                    group.rules.retain(|known| !same(known, rule));
+                    if group.rules.len() == before {
+                        return Err(ComputeError::NotFound { what: "rule", id: format!("{rule:?}") });
+                    }
                 }
-            }
-            for rule in add {
-                if group.rules.iter().any(|known| same(known, rule)) {
-                    return Err(ComputeError::Exists { what: "rule", name: format!("{rule:?}") });
+                for rule in add {
+                    if group.rules.iter().any(|known| same(known, rule)) {
+                        return Err(ComputeError::Exists { what: "rule", name: format!("{rule:?}") });
+                    }
+                    group.rules.push(rule.clone());
                 }
-                group.rules.push(rule.clone());
-            }
-            if group.rules.len() > MAX_RULES {
-                return Err(ComputeError::Limit {
-                    what: "rules in a security group",
-                    most: MAX_RULES as u64,
-                });
-            }
-            Ok(())
-        })
-        .await?;
+                if group.rules.len() > MAX_RULES {
+                    return Err(ComputeError::Limit {
+                        what: "rules in a security group",
+                        most: MAX_RULES as u64,
+                    });
+                }
+                Ok(())
+            })
+            .await?;
         self.guard_group(id).await?;
         Ok(group)
     }
@@ -582,11 +583,12 @@ impl Compute {
     ) -> Result<SecurityGroup, ComputeError> {
         let _referring = self.references.read().await;
         self.check_rules(add).await?;
-        let group = self.change_owned::<SecurityGroup>(account, &id.to_string(), |group| {
-            group.rules.retain(|known| !remove.iter().any(|rule| same(known, rule)));
-            add_rules(group, add)
-        })
-        .await?;
+        let group = self
+            .change_owned::<SecurityGroup>(account, &id.to_string(), |group| {
+                group.rules.retain(|known| !remove.iter().any(|rule| same(known, rule)));
+                add_rules(group, add)
+            })
+            .await?;
         self.guard_group(id).await?;
         Ok(group)
     }

@@ -85,6 +85,8 @@ pub struct NicPlan {
     pub host_name: String,
     /// The MTU, in bytes.
     pub mtu: u16,
+    /// How many hops behind the guest its metadata service can be reached.
+    pub hop_limit: u8,
 }
 
 /// SMBIOS strings, by which guests tell clouds apart.
@@ -188,6 +190,15 @@ pub trait Machines: Send + Sync {
 
     /// Lets it go on. Where there is no VM, nothing happens.
     fn resume(&self, instance: Id<Instance>) -> Answer<'_, Result<(), HostError>>;
+
+    /// Sets how many hops behind the guest its metadata service can be reached by its first `nics` interfaces. `Refused` if
+    /// there is no VM.
+    fn set_hop_limit(
+        &self,
+        instance: Id<Instance>,
+        nics: usize,
+        hop_limit: u8,
+    ) -> Answer<'_, Result<(), HostError>>;
 
     /// Ends the VMM, and answers when its process and all its children are gone, or none was there.
     fn kill(&self, instance: Id<Instance>) -> Answer<'_, Result<(), HostError>>;
