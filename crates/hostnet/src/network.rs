@@ -141,8 +141,9 @@ impl Network {
         let netlink = network.namespace.netlink().await?;
         let taps = network.taps(&netlink).await?;
         let found = table::find(&network.namespace, &network.table).await?;
-        let mut guests = table::guests(found.as_deref().unwrap_or_default());
-        guests.retain(|pin| cidr.contains(&pin.address) && taps.iter().any(|tap| tap.name == pin.tap));
+        let listed = table::guests(found.as_deref().unwrap_or_default());
+        let stays = |pin: &Pin| cidr.contains(&pin.address) && taps.iter().any(|tap| tap.name == pin.tap);
+        let (guests, gone): (Vec<Pin>, Vec<Pin>) = listed.into_iter().partition(stays);
         let state = network.state.get_mut();
         let repaired = match &found {
             Some(objects) => {
@@ -166,6 +167,9 @@ impl Network {
         }
         for pin in guests {
             state.pins.entry(pin.tap.clone()).or_default().push(pin);
+        }
+        for pin in gone {
+            network.forget(pin.address).await?;
         }
         network.help().await?;
         links::add_network_route(&netlink, cidr).await?;

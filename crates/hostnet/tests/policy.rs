@@ -197,6 +197,10 @@ fn the_next_guest_with_an_address_has_no_connections() {
         first.send_udp(2, (WORLD, 7), b"out");
         assert_eq!(world.hears(), "out");
 
+        // The daemon dies when half of it is done; its successor finds the rest.
+        drop((first, network));
+        ip("link del bothy-00000005");
+        let network = open().await;
         network.detach(&place(&network, 5).tap).await.unwrap();
         policy.groups[0].rules[0] = udp_in(81, cidr("0.0.0.0/0"));
         network.apply(&policy).await.unwrap();
@@ -205,6 +209,17 @@ fn the_next_guest_with_an_address_has_no_connections() {
         world.send_udp_on_wire(1, (PUBLIC, 80), b"goes on");
         world.send_udp_on_wire(7, (PUBLIC, 2), b"answer");
         second.send_udp(1, (heir.address, 81), b"new");
+        assert_eq!(heir.hears(), "new", "the first to arrive");
+        heir.send_udp(81, (second.address, 1), b"answered");
+        assert_eq!(second.hears(), "answered");
+
+        // In one piece.
+        network.detach(&place(&network, 5).tap).await.unwrap();
+        policy.groups[0].rules[0] = udp_in(82, cidr("0.0.0.0/0"));
+        network.apply(&policy).await.unwrap();
+        let heir = Wire::guest(&network, 5).await;
+        second.send_udp(1, (heir.address, 81), b"goes on");
+        second.send_udp(1, (heir.address, 82), b"new");
         assert_eq!(heir.hears(), "new", "the first to arrive");
         network.close().await.unwrap();
     });

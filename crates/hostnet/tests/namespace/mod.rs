@@ -302,6 +302,8 @@ pub const WORLD: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);
 /// Gives the host a way to the world, whose other end is the test's.
 pub fn uplink() -> Wire {
     ip("tuntap add uplink mode tap vnet_hdr");
+    // Addresses of IPv6 change a while later, when nobody else is found to have them.
+    ip("link set uplink addrgenmode none");
     ip("address add 192.0.2.1/24 dev uplink");
     ip("link set uplink up");
     ip("neighbour add 192.0.2.254 lladdr 02:00:00:00:00:fe dev uplink nud permanent");
