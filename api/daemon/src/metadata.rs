@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use compute::id::{InstanceId, InterfaceId};
 use metadata::{Service, Whose};
@@ -16,8 +16,8 @@ use crate::fail;
 /// The sockets of this host.
 pub struct MetadataSockets {
     folder: PathBuf,
-    /// It is made of the core, which is made of the machines, which have these.
-    service: OnceLock<Service>,
+    /// It has the core, which has the machines, which have these: not there before all of them, and not for longer.
+    service: Mutex<Option<Service>>,
     served: Mutex<HashMap<InterfaceId, Served>>,
 }
 
@@ -35,12 +35,18 @@ impl MetadataSockets {
     /// It cannot be made.
     pub fn new(folder: PathBuf) -> io::Result<Self> {
         std::fs::create_dir_all(&folder)?;
-        Ok(Self { folder, service: OnceLock::new(), served: Mutex::default() })
+        Ok(Self { folder, service: Mutex::default(), served: Mutex::default() })
     }
 
     /// Says who answers: once, before any machine is booted or looked at.
     pub fn answer_by(&self, service: Service) {
-        let _ = self.service.set(service);
+        *self.service() = Some(service);
+    }
+
+    /// Answers nobody any more. The sockets stay, for the next daemon.
+    pub fn close(&self) {
+        self.service().take();
+        self.served().clear();
     }
 
     /// The socket of an interface.
@@ -54,7 +60,7 @@ impl MetadataSockets {
     ///
     /// It cannot be bound.
     pub fn serve(&self, instance: InstanceId, interface: InterfaceId) -> io::Result<()> {
-        let Some(service) = self.service.get().cloned() else { return Ok(()) };
+        let Some(service) = self.service().clone() else { return Ok(()) };
         let mut served = self.served();
         if served.get(&interface).is_some_and(|known| known.instance == instance) {
             return Ok(());
@@ -83,6 +89,10 @@ impl MetadataSockets {
         remove(&self.path(interface))?;
         fail::point("metadata.removed");
         Ok(())
+    }
+
+    fn service(&self) -> MutexGuard<'_, Option<Service>> {
+        self.service.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn served(&self) -> MutexGuard<'_, HashMap<InterfaceId, Served>> {

@@ -110,6 +110,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     ready(&listeners);
     fail::point("node.ready");
     listeners.serve(service, ended()).await;
+    metadata.close();
     log::info!("ends; guests go on");
     Ok(())
 }
