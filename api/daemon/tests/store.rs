@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use bothyd::records::{OpenError, SqliteStore};
 use compute::store::{
-    CommitError, Condition, Key, MemoryStore, Revision, Store, Transaction, TypedError, UpdateError,
-    WatchError, Write, get, list, put, update,
+    CommitError, Condition, Key, MAX_OPERATIONS, MAX_TRANSACTION_BYTES, MAX_VALUE_BYTES, MemoryStore,
+    Revision, Store, Transaction, TypedError, UpdateError, WatchError, Write, get, list, put, update,
 };
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -187,10 +187,13 @@ async fn many_writers(store: Arc<dyn Store>) {
 #[test]
 fn what_can_never_be_done_is_refused() {
     with_stores(async |store| {
-        let many = (0..200).map(|n| Write::Delete(key(&format!("k/{n}")))).collect();
-        let big = vec![Write::Put(key("big"), vec![0; 2 << 20])];
+        let many = (0..=MAX_OPERATIONS).map(|n| Write::Delete(key(&format!("k/{n}")))).collect();
+        let big = vec![Write::Put(key("big"), vec![0; MAX_VALUE_BYTES + 1])];
+        let parts = MAX_TRANSACTION_BYTES / MAX_VALUE_BYTES;
+        let much =
+            (0..=parts).map(|n| Write::Put(key(&format!("k/{n}")), vec![0; MAX_VALUE_BYTES])).collect();
         let twice = vec![Write::Delete(key("a")), Write::Put(key("a"), vec![])];
-        for writes in [vec![], many, big, twice] {
+        for writes in [vec![], many, big, much, twice] {
             let refused = store.commit(Transaction { conditions: vec![], writes }).await;
             assert!(matches!(refused, Err(CommitError::Refused { .. })), "{refused:?}");
         }

@@ -18,7 +18,7 @@ pub use key::{Key, KeyError, MAX_KEY_BYTES};
 pub use memory::MemoryStore;
 pub use typed::{Kept, TypedError, UpdateError, get, get_all, list, page, put, update};
 
-/// Most bytes of a value. etcd takes 1.5 MiB for a whole request by default.
+/// Most bytes of a value.
 pub const MAX_VALUE_BYTES: usize = 1 << 20;
 /// Most bytes of keys and values in one transaction: a hundred instances with user data. An etcd is started with
 /// `--max-request-bytes` to match.
@@ -139,8 +139,12 @@ impl Transaction {
             Write::Put(key, value) => key.as_str().len() + value.len(),
             Write::Delete(key) => key.as_str().len(),
         };
+        let is_big = |write: &Write| matches!(write, Write::Put(_, value) if value.len() > MAX_VALUE_BYTES);
+        if self.writes.iter().any(is_big) {
+            return refuse("a value has more than 1 MiB");
+        }
         if self.writes.iter().map(size).sum::<usize>() > MAX_TRANSACTION_BYTES {
-            return refuse("it has more than 1 MiB");
+            return refuse("it has more than 8 MiB");
         }
         let mut keys: Vec<&Key> = self.writes.iter().map(Write::key).collect();
         keys.sort_unstable();
