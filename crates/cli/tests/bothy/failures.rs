@@ -21,7 +21,14 @@ fn refusals_have_their_exit_codes() {
             _ => 1,
         };
         assert_eq!(ran.code, expected, "{code:?}");
-        assert_eq!(ran.stderr, format!("bothy: it cannot be ({})\n  do something else\n", code.as_str()));
+        // How a key is sent is for programs; people are told where to put it.
+        let hint = match code {
+            ErrorCode::Unauthenticated => {
+                "name an access key with --access-key and BOTHY_SECRET, or in ~/.config/bothy/credentials"
+            }
+            _ => "do something else",
+        };
+        assert_eq!(ran.stderr, format!("bothy: it cannot be ({})\n  {hint}\n", code.as_str()));
         assert_eq!(ran.stdout, "");
     }
 }

@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::net::Ipv4Addr;
 
 use super::launch::{check_name, check_words};
+use super::records::TRIES;
 use super::{Compute, ComputeError, Listed};
 use crate::id::{AddressId, InterfaceId};
-use crate::resource::{Address, Interface, Resource, Tags};
+use crate::resource::{Address, Interface, Resource, Tags, owned_key};
 use crate::store::{CommitError, Condition, Transaction, Write, get, put};
 
 impl Compute {
@@ -178,15 +179,20 @@ impl Compute {
     ///
     /// There is none of this id, or it leads to an interface.
     pub async fn release_address(&self, account: &str, id: AddressId) -> Result<(), ComputeError> {
-        let kept = self.get_owned::<Address>(account, &id.to_string()).await?;
-        if let Some(interface) = kept.value.interface {
-            let by = interface.to_string();
-            return Err(ComputeError::InUse { what: Address::NAME, id: id.to_string(), by });
+        for _ in 0..TRIES {
+            let kept = self.get_owned::<Address>(account, &id.to_string()).await?;
+            if let Some(interface) = kept.value.interface {
+                let by = interface.to_string();
+                return Err(ComputeError::InUse { what: Address::NAME, id: id.to_string(), by });
+            }
+            let conditions = vec![kept.unmodified()];
+            let writes =
+                vec![Write::Delete(kept.key.clone()), Write::Delete(Address::use_key(kept.value.address))];
+            match self.store.commit(Transaction { conditions, writes }).await {
+                Err(CommitError::Conflict { .. }) => {}
+                result => return Ok(result.map(drop)?),
+            }
         }
-        let conditions = vec![kept.unmodified()];
-        let writes =
-            vec![Write::Delete(kept.key.clone()), Write::Delete(Address::use_key(kept.value.address))];
-        self.store.commit(Transaction { conditions, writes }).await?;
-        Ok(())
+        Err(ComputeError::Contended { key: owned_key(Address::WORD, account, &id.to_string()) })
     }
 }

@@ -1,7 +1,7 @@
 //! Key pairs of an account.
 
 use super::launch::{check_name, check_words};
-use super::records::Besides;
+use super::records::{Besides, TRIES};
 use super::{Compute, ComputeError, Listed};
 use crate::id::KeyPairId;
 use crate::key_pair::{Algorithm, Fingerprints, PrivateKey, PublicKey, generate};
@@ -142,8 +142,15 @@ impl Compute {
     ///
     /// There is none of this name in this account.
     pub async fn delete_key_pair(&self, account: &str, name: &str) -> Result<(), ComputeError> {
-        let kept = self.get_at::<KeyPair>(&named_key(KeyPair::WORD, account, name), name).await?;
-        self.remove(&kept).await
+        let key = named_key(KeyPair::WORD, account, name);
+        for _ in 0..TRIES {
+            let kept = self.get_at::<KeyPair>(&key, name).await?;
+            match self.remove(&kept).await {
+                Err(ComputeError::Contended { .. }) => {}
+                result => return result,
+            }
+        }
+        Err(ComputeError::Contended { key })
     }
 }
 

@@ -85,7 +85,7 @@ pub(super) const ROWS: &[Route] = &[
     Route::new(Method::Get, "/v1/instances/{instance_id}/metrics", GetInstanceMetrics, "What an instance uses", &[json(200, "InstanceMetrics", "As measured now.")])
         .codes_of_its_own(&[WrongState]),
     Route::new(Method::Get, "/v1/instances/{instance_id}/user-data", GetUserData, "Shows an instance's user data", &[json(200, "InstanceUserData", "The user data.")]),
-    tags("/v1/instances/{instance_id}/tags", SetInstanceTags, INSTANCE),
+    tags("/v1/instances/{instance_id}/tags", SetInstanceTags, INSTANCE).codes_of_its_own(&[WrongState]),
     Route::new(Method::Get, "/v1/reservations", ListReservations, "Lists launches", &[page("Reservation", "Launches in the order of their ids.")])
         .query("PageQuery"),
     Route::new(Method::Get, "/v1/reservations/{reservation_id}", GetReservation, "Shows a launch", &[json(200, "Reservation", "The launch.")]),
