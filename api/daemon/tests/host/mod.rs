@@ -9,17 +9,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use bothyd::vmms::{CgroupChoice, LAUNCHER_WORD};
 
-/// The fake VMM, which lies beside this test; made if it is not there.
+/// The fake VMM, which lies beside this test; made as the sources are now, which a test of another crate is not.
 pub fn fake_vmm() -> &'static Path {
     static FAKE: OnceLock<PathBuf> = OnceLock::new();
     FAKE.get_or_init(|| {
         let own = std::env::current_exe().unwrap();
         let path = own.ancestors().nth(2).unwrap().join("fake-vmm");
-        if !path.exists() {
-            let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
-            let status = Command::new(cargo).args(["build", "--quiet", "-p", "fake-vmm"]).status().unwrap();
-            assert!(status.success() && path.exists(), "cargo build -p fake-vmm made no {}", path.display());
-        }
+        let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
+        let status = Command::new(cargo).args(["build", "--quiet", "-p", "fake-vmm"]).status().unwrap();
+        assert!(status.success() && path.exists(), "cargo build -p fake-vmm made no {}", path.display());
         path
     })
 }
