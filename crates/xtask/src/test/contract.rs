@@ -14,10 +14,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use nix::sched::CloneFlags;
 
-use crate::build::cargo;
 use crate::progress::Step;
 use crate::run::{quietly, watched};
-use crate::{packages, tree};
+use crate::{build, packages, tree};
 
 /// From the Python package index.
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
@@ -41,9 +40,7 @@ pub fn run() -> anyhow::Result<()> {
     packages::ensure(&["e2fsprogs", "iproute2", "nftables", "python3-venv"])?;
     ensure!(nix::unistd::geteuid().is_root(), "a network namespace is made by root only: use sudo -E");
     let schemathesis = install()?;
-    let step = Step::new("building bothyd, bothy and fake-vmm");
-    quietly(cargo().args(["build", "--package", "bothyd", "--package", "cli", "--package", "fake-vmm"]))?;
-    step.done();
+    build::daemon()?;
     // What a thread of the namespace starts is in it too; this one stays where it is.
     std::thread::scope(|scope| match scope.spawn(|| in_namespace(&schemathesis)).join() {
         Ok(result) => result,
