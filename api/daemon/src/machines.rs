@@ -331,9 +331,9 @@ impl Machines for HostMachines {
                 }
             }
             // The note of the taps last: by it all this is found.
-            remove(&self.seeds.join(instance.to_string()))?;
+            durable::remove(&self.seeds.join(instance.to_string())).map_err(|error| failed(&error))?;
             fail::point("seed.removed");
-            remove(&self.note(instance))?;
+            durable::remove(&self.note(instance)).map_err(|error| failed(&error))?;
             fail::point("tap.unnoted");
             Ok(())
         })
@@ -388,14 +388,6 @@ async fn moments<T>(before: &'static str, after: &'static str, asked: impl Futur
     let answer = asked.await;
     fail::point(after);
     answer
-}
-
-/// Removes a file; none is success.
-fn remove(file: &Path) -> Result<(), HostError> {
-    match std::fs::remove_file(file) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&error)),
-        Ok(()) | Err(_) => Ok(()),
-    }
 }
 
 fn smbios(plan: &SmbiosPlan) -> Smbios {

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use compute::id::{InstanceId, InterfaceId};
@@ -11,7 +11,7 @@ use metadata::{Service, Whose};
 use tokio::net::UnixListener;
 use tokio::sync::oneshot;
 
-use crate::fail;
+use crate::{durable, fail};
 
 /// The sockets of this host.
 pub struct MetadataSockets {
@@ -67,7 +67,7 @@ impl MetadataSockets {
         }
         served.remove(&interface);
         let path = self.path(interface);
-        remove(&path)?;
+        durable::remove(&path)?;
         let listener = UnixListener::bind(&path)?;
         fail::point("metadata.bound");
         let (end, ended) = oneshot::channel::<()>();
@@ -86,7 +86,7 @@ impl MetadataSockets {
     /// It cannot be removed.
     pub fn end(&self, interface: InterfaceId) -> io::Result<()> {
         self.served().remove(&interface);
-        remove(&self.path(interface))?;
+        durable::remove(&self.path(interface))?;
         fail::point("metadata.removed");
         Ok(())
     }
@@ -97,12 +97,5 @@ impl MetadataSockets {
 
     fn served(&self) -> MutexGuard<'_, HashMap<InterfaceId, Served>> {
         self.served.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
     }
 }
