@@ -5,13 +5,15 @@
 //! - [`confined`] runs that in a helper process which can do nothing but read the one disk; the VMM uses only this.
 //! - [`store`], behind the feature of this name, keeps images, volumes and snapshots as files. Disk images of other
 //!   formats are converted in a confined helper too.
-//!
-//! - [`seed`], behind it too, makes the small disks that cloud-init reads where there is no metadata service.
+//! - [`ownership`], behind it too, is how a folder has one process at a time that uses it.
+//! - [`seed`], likewise, makes the small disks that cloud-init reads where there is no metadata service.
 //!
 //! Never mounts a disk, and knows nothing of VMs.
 
 pub mod boot_disk;
 pub mod confined;
+#[cfg(feature = "store")]
+pub mod ownership;
 #[cfg(feature = "store")]
 pub mod seed;
 #[cfg(feature = "store")]

@@ -5,7 +5,7 @@ mod schema;
 mod watch;
 mod writer;
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +15,7 @@ use compute::store::{
     Answer, CommitError, Key, MAX_PAGE, Page, ReadError, Record, Revision, Store, Transaction, Watch,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use storage::ownership;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use writer::{Job, Writer};
@@ -84,10 +85,8 @@ impl SqliteStore {
         let mut ours = OpenOptions::new();
         ours.create(true).truncate(false).read(true).write(true).mode(0o600);
         let lock = ours.open(&lock_path).map_err(|error| file(&lock_path, error))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(OpenError::InUse),
-            Err(TryLockError::Error(error)) => return Err(file(&lock_path, error)),
+        if !ownership::take(&lock).map_err(|error| file(&lock_path, error))? {
+            return Err(OpenError::InUse);
         }
         // SQLite would make it readable for others; its journal gets the mode of the database.
         ours.open(path).map_err(|error| file(path, error))?;

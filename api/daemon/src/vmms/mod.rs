@@ -22,7 +22,7 @@ mod watch;
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
@@ -35,8 +35,10 @@ use compute::lifecycle::Report;
 use compute::outside::{ConsoleOutput, HostError, Sight, Tell};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use storage::ownership;
 use tokio::sync::{OwnedMutexGuard, Semaphore};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::task;
+use tokio::time::timeout;
 use vmm_api::{Client, ClientError, ConsoleStream, ErrorCode, VmInfo, VmState};
 
 pub use cgroup::{CgroupChoice, CgroupLimits};
@@ -60,9 +62,6 @@ const STDERR_FILE: &str = "stderr";
 
 /// How many VMMs are looked at at once.
 const MOST_LOOKS: usize = 64;
-
-/// How long another daemon may take to end, in `open`.
-const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often what tells nothing by itself is looked at again.
 const RETRY: Duration = Duration::from_millis(5);
@@ -634,17 +633,9 @@ async fn lock(run_folder: &Path) -> Result<File, OpenVmmsError> {
     let path = run_folder.join("lock");
     let host = |source| OpenVmmsError::Host { path: path.clone(), source };
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(host)?;
-    let deadline = Instant::now() + LOCK_PATIENCE;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::Error(error)) => return Err(host(error)),
-            Err(TryLockError::WouldBlock) if Instant::now() > deadline => {
-                return Err(OpenVmmsError::InUse(run_folder.to_owned()));
-            }
-            Err(TryLockError::WouldBlock) => sleep(RETRY).await,
-        }
-    }
+    let taken = task::spawn_blocking(move || ownership::take(&file).map(|taken| taken.then_some(file))).await;
+    let taken = taken.unwrap_or_else(|error| Err(io::Error::other(error)));
+    taken.map_err(host)?.ok_or_else(|| OpenVmmsError::InUse(run_folder.to_owned()))
 }
 
 /// How many bytes were printed since the VMM started.

@@ -40,9 +40,9 @@ pub use images::Imported;
 pub use snapshots::WhileInUse;
 pub use volumes::Content;
 
+use crate::ownership;
 use error::failed;
 use files::Folder;
-use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -100,14 +100,14 @@ pub struct Store {
     /// Held while a volume's size is read and then set: two who make it larger must not make it smaller.
     growing: Mutex<()>,
     /// Held as long as the store is open.
-    _lock: Flock<File>,
+    _lock: File,
 }
 
 impl Store {
     /// Opens the store below `folder`, making what is missing, and removes what earlier ones left unfinished.
     ///
     /// # Errors
-    /// When another process has it open, or the system refuses something.
+    /// When another process has it open and keeps it for seconds, or the system refuses something.
     pub fn open(folder: &Path, limits: Limits) -> Result<Self, OpenStoreError> {
         let error = |what: &'static str| {
             let path = folder.to_owned();
@@ -116,10 +116,9 @@ impl Store {
         files::make_folder(folder).map_err(error("make the store's folder"))?;
         // Before anything is removed: what is temporary may belong to another process.
         let lock = File::open(folder).map_err(error("open the store's folder"))?;
-        let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
-            nix::errno::Errno::EWOULDBLOCK => OpenStoreError::InUse(folder.to_owned()),
-            errno => error("lock the store's folder")(errno.into()),
-        })?;
+        if !ownership::take(&lock).map_err(error("lock the store's folder"))? {
+            return Err(OpenStoreError::InUse(folder.to_owned()));
+        }
         let open = |name: &str| Folder::open(folder.join(name)).map_err(error("make a folder of the store"));
         let (images, kernels, volumes) = (open("images")?, open("kernels")?, open("volumes")?);
         let (snapshots, temporary) = (open("snapshots")?, open("temporary")?);
