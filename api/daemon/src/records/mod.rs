@@ -172,17 +172,18 @@ impl Store for SqliteStore {
         after: Option<&'a Key>,
         limit: usize,
     ) -> Answer<'a, Result<Page, ReadError>> {
-        let (from, end) = (prefix.to_owned(), end_of(prefix));
-        let after = after.map_or_else(String::new, |key| key.as_str().to_owned());
+        // One lower bound: of two, SQLite seeks to one and steps over what the other excludes.
+        let from = after.map_or_else(|| prefix.to_owned(), |key| next_to(key).max(prefix.to_owned()));
+        let end = end_of(prefix);
         let limit = limit.clamp(1, MAX_PAGE);
         let one_more = i64::try_from(limit).map_or(i64::MAX, |limit| limit + 1);
         Box::pin(self.reading.read(move |connection| {
             let revision = Revision(schema::counter(connection, "revision")?);
             let mut select = connection.prepare_cached(
                 "SELECT key, value, created, modified FROM records
-                 WHERE key >= ?1 AND key < ?2 AND key > ?3 ORDER BY key LIMIT ?4",
+                 WHERE key >= ?1 AND key < ?2 ORDER BY key LIMIT ?3",
             )?;
-            let rows = select.query_map(params![from, end, after, one_more], record)?;
+            let rows = select.query_map(params![from, end, one_more], record)?;
             let mut records = rows.collect::<Result<Vec<Record>, _>>()?;
             let more = records.len() > limit;
             records.truncate(limit);
@@ -220,6 +221,11 @@ fn key(row: &Row<'_>, column: usize) -> rusqlite::Result<Key> {
     text.parse().map_err(|error: compute::store::KeyError| {
         rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
     })
+}
+
+/// A text between the key and all keys behind it: no key has a character before `!`.
+fn next_to(key: &Key) -> String {
+    format!("{} ", key.as_str())
 }
 
 /// A text behind all keys that begin with the prefix: no key has a character behind `~`.
