@@ -1,7 +1,7 @@
 //! Why host networking fails, by what was attempted.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 use ipnet::Ipv4Net;
 
@@ -153,6 +153,29 @@ pub enum DetachTapError {
     Host {
         /// Which tap.
         tap: String,
+        /// Why.
+        source: HostError,
+    },
+}
+
+/// Why there is no connection to a guest.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The guest has no tap in this network.
+    #[error("there is no guest on {0:?} in this network")]
+    NoGuest(String),
+    /// The guest says that nobody listens there.
+    #[error("{0} refuses the connection")]
+    Refused(SocketAddrV4),
+    /// The guest says nothing.
+    #[error("{0} does not answer")]
+    Silent(SocketAddrV4),
+    /// The host refused.
+    #[error("cannot connect to {to}")]
+    Host {
+        /// Where.
+        to: SocketAddrV4,
         /// Why.
         source: HostError,
     },

@@ -19,6 +19,7 @@
 //! Bandwidths are limited by nftables (what is too much is dropped) and not by tc: rtnetlink knows none of the queueing
 //! disciplines that would do, and traffic within a network is not to be limited, which a queue on a tap cannot tell apart.
 
+mod connect;
 mod conntrack;
 mod error;
 mod links;
@@ -33,12 +34,13 @@ mod tun;
 mod vpc;
 
 pub use error::{
-    ApplyPolicyError, AttachTapError, CloseNetworkError, DetachTapError, HostError, ListTapsError,
-    MakeVpcError, OpenNetworkError, OpenTapError, OpenVpcsError, ReadCountsError, RemoveVpcError,
+    ApplyPolicyError, AttachTapError, CloseNetworkError, ConnectError, DetachTapError, HostError,
+    ListTapsError, MakeVpcError, OpenNetworkError, OpenTapError, OpenVpcsError, ReadCountsError,
+    RemoveVpcError,
 };
 pub use network::{Attachment, Config, Network, ROUTER_MAC, Service};
 pub use policy::{
-    Bandwidth, Counts, Direction, Group, Member, Outside, Peer, Policy, Protocol, Rule, RuleCount,
+    Bandwidth, Counts, Direction, DropCount, Group, Member, Outside, Peer, Policy, Protocol, Rule, RuleCount,
 };
 pub use resolvers::dns_servers;
 pub use tun::open_tap;

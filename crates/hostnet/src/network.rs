@@ -1,11 +1,12 @@
 //! A network: what is made once, the taps of the guests in it, and the policy for them. Brings `links`, `rules`, `sysctl` and
 //! `tun` together, in the order that lets no guest send before it is pinned.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
 
 use ipnet::Ipv4Net;
 use rtnetlink::Handle;
@@ -16,8 +17,9 @@ use crate::namespace::Namespace;
 use crate::public::Announcer;
 use crate::rules::{Content, Pin, Table, content, nft, table};
 use crate::{
-    ApplyPolicyError, AttachTapError, CloseNetworkError, Counts, DetachTapError, HostError, ListTapsError,
-    OpenNetworkError, OpenTapError, Policy, ReadCountsError, RuleCount, conntrack, policy, sysctl, tun,
+    ApplyPolicyError, AttachTapError, CloseNetworkError, Counts, DetachTapError, Direction, DropCount,
+    HostError, ListTapsError, OpenNetworkError, OpenTapError, Policy, ReadCountsError, RuleCount, conntrack,
+    policy, sysctl, tun,
 };
 
 /// The router's address on the wire, the same on each tap and at each start ("bothy", locally administered): a guest that
@@ -91,7 +93,7 @@ pub struct Attachment {
 #[derive(Debug)]
 pub struct Network {
     table: Table,
-    namespace: Namespace,
+    pub(crate) namespace: Namespace,
     announcer: Announcer,
     state: Mutex<State>,
 }
@@ -103,7 +105,7 @@ struct State {
     /// What a policy left in the table; none while that is in doubt.
     content: Option<Content>,
     /// The policy that was asked for last, if any was since this was opened.
-    policy: Option<Policy>,
+    policy: Option<Arc<Policy>>,
     /// Whether it is known to be wholly in force.
     in_force: bool,
 }
@@ -342,7 +344,7 @@ impl Network {
         let changed = nft::apply(&self.namespace, commands, "change our table").await;
         let Err(HostError::Rules { said, .. }) = changed else { return changed };
         log::warn!("the rules of the guests' network are made anew, since they could not be changed: {said}");
-        let content = state.policy.as_ref().map(Content::of);
+        let content = state.policy.as_deref().map(Content::of);
         self.make_whole(state, gone, content.unwrap_or_default()).await
     }
 
@@ -380,13 +382,13 @@ impl Network {
             return Err(ApplyPolicyError::NotOurs(member.tap.clone()));
         }
         let mut state = self.state.lock().await;
-        if state.in_force && state.policy.as_ref() == Some(policy) {
+        if state.in_force && state.policy.as_deref() == Some(policy) {
             return Ok(());
         }
         let after = Content::of(policy);
         // Whoever ends this in between, what may be in the table is not taken for what is.
         state.in_force = false;
-        state.policy = Some(policy.clone());
+        state.policy = Some(Arc::new(policy.clone()));
         match state.content.take() {
             Some(before) => {
                 let commands = content::change(&self.table, &before, &after);
@@ -421,8 +423,8 @@ impl Network {
     ///
     /// The host does not do its part.
     pub async fn counts(&self) -> Result<Counts, ReadCountsError> {
-        let state = self.state.lock().await;
-        let Some(policy) = &state.policy else { return Ok(Counts::default()) };
+        // Not held while nft lists: whoever only looks keeps no guest from starting.
+        let Some(policy) = self.state.lock().await.policy.clone() else { return Ok(Counts::default()) };
         let counters = nft::counters(&self.namespace, &self.table.name).await?;
         let count = |name: &str| counters.get(name).copied().unwrap_or_default();
         let mut counts = Counts::default();
@@ -432,7 +434,14 @@ impl Network {
                 RuleCount { group: group.name.clone(), rule: rule.clone(), packets, bytes }
             }));
         }
-        [counts.dropped_in, counts.dropped_out] = content::COUNTERS.map(|counter| count(counter).0);
+        let combinations: BTreeSet<BTreeSet<String>> =
+            policy.members.iter().map(|member| member.groups.iter().cloned().collect()).collect();
+        for groups in combinations.into_iter().filter(|groups| !groups.is_empty()) {
+            for direction in [Direction::In, Direction::Out] {
+                let (packets, bytes) = count(&content::drop_counter(direction, &groups));
+                counts.dropped.push(DropCount { groups: groups.clone(), direction, packets, bytes });
+            }
+        }
         Ok(counts)
     }
 
@@ -463,7 +472,7 @@ impl Network {
         Ok(())
     }
 
-    fn is_ours(&self, name: &str) -> bool {
+    pub(crate) fn is_ours(&self, name: &str) -> bool {
         name.strip_prefix(&self.table.taps).is_some_and(|id| {
             id.len() == ID_DIGITS && id.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
         })

@@ -1,7 +1,7 @@
 //! What a network's guests may do: the desired state that the caller gives, whole, and what makes no sense in one. Rules of
 //! nftables are made of it in `rules`; nothing here knows of them.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
@@ -156,15 +156,27 @@ pub struct RuleCount {
     pub bytes: u64,
 }
 
+/// How many such packets no rule let pass, of all members that are in these groups and no others, since there is one without
+/// a break.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DropCount {
+    /// The groups.
+    pub groups: BTreeSet<String>,
+    /// To these members, or from them.
+    pub direction: Direction,
+    /// Packets.
+    pub packets: u64,
+    /// Bytes of those.
+    pub bytes: u64,
+}
+
 /// What the rules of a policy did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// What each rule let begin, in the policy's order. The same rule given twice in a group counts once, and shows twice.
     pub rules: Vec<RuleCount>,
-    /// Such packets to members that no rule let pass.
-    pub dropped_in: u64,
-    /// Such packets from members that no rule let pass.
-    pub dropped_out: u64,
+    /// What no rule let begin, for each combination of groups that members have, in both directions.
+    pub dropped: Vec<DropCount>,
 }
 
 /// What makes no sense is found before anything is done.

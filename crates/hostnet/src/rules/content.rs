@@ -3,7 +3,7 @@
 //! not changed keeps its counters.
 //!
 //! A member's tap leads, by a map, to the chain of its combination of groups; that jumps to the chain of each group and then
-//! drops. A group's members are a set, by which rules of others know them. All of it is for packets that begin a
+//! drops, which is counted for each combination. A group's members are a set, by which rules of others know them. All of it is for packets that begin a
 //! connection.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,9 +14,6 @@ use serde_json::{Value, json};
 use super::nft::{FAMILY, accept, drop_it, goto, jump, matches, meta, object, payload, prefix, rule};
 use super::table::{self, Table};
 use crate::{Direction, Group, Member, Outside, Peer, Policy, Protocol, Rule};
-
-/// How many connections were refused, to members and from them.
-pub(crate) const COUNTERS: [&str; 2] = ["dropped/in", "dropped/out"];
 
 /// The sets and maps that are always there.
 pub(crate) const COLLECTIONS: [(&str, Kind); 8] = [
@@ -121,9 +118,8 @@ impl Chain {
             Self::Combination { direction, groups } => {
                 let mut all: Vec<Value> =
                     groups.iter().map(|group| json!([jump(&group_chain(*direction, group))])).collect();
-                let way = way(*direction);
-                let mut refuse = vec![json!({"counter": format!("dropped/{way}")})];
-                refuse.extend(log(table, &format!("drop {way}")));
+                let mut refuse = vec![json!({"counter": drop_counter(*direction, groups)})];
+                refuse.extend(log(table, &format!("drop {}", way(*direction))));
                 refuse.push(drop_it());
                 all.push(Value::Array(refuse));
                 all
@@ -135,7 +131,8 @@ impl Chain {
     fn counters(&self) -> BTreeSet<String> {
         match self {
             Self::Group { group, rules, .. } => rules.iter().map(|rule| counter(group, rule)).collect(),
-            Self::Unknown | Self::Combination { .. } => BTreeSet::new(),
+            Self::Combination { direction, groups } => BTreeSet::from([drop_counter(*direction, groups)]),
+            Self::Unknown => BTreeSet::new(),
         }
     }
 }
@@ -175,8 +172,7 @@ impl Content {
         }
         let name = |object: &Value, what: &str| object[what]["name"].as_str().map(str::to_owned);
         for object in objects {
-            let counter = name(object, "counter");
-            content.counters.extend(counter.filter(|counter| !COUNTERS.contains(&counter.as_str())));
+            content.counters.extend(name(object, "counter"));
             if let Some(limit) = name(object, "limit") {
                 content.limits.insert(limit, 0);
             }
@@ -311,6 +307,11 @@ pub(crate) fn counter(group: &str, rule: &Rule) -> String {
         Peer::Group(peer) => format!("{GROUP}{peer}"),
     };
     format!("{}/{group}/{protocol}/{peer}", way(rule.direction))
+}
+
+/// The name of the counter of what none of these groups let pass.
+pub(crate) fn drop_counter(direction: Direction, groups: &BTreeSet<String>) -> String {
+    format!("dropped/{}", combination_chain(direction, groups))
 }
 
 /// What lets a packet pass, to a member or from one.

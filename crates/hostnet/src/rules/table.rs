@@ -87,7 +87,6 @@ pub(crate) fn repair(table: &Table, guests: &[Pin]) -> Vec<Value> {
     if !guests.is_empty() {
         commands.push(json!({"add": elements(table, guests)}));
     }
-    commands.extend(content::COUNTERS.map(|counter| object("add", "counter", name, counter, json!({}))));
     commands.extend(content::COLLECTIONS.map(|(collection, kind)| kind.add(name, collection)));
     let chains = chains(table);
     // All chains before all rules: these name others.

@@ -2,6 +2,8 @@
 //! taps' descriptors. Frames are made and read by `etherparse`.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod guest;
+
 use std::fs::File;
 use std::future::Future;
 use std::io::{self, Read, Write};
@@ -151,6 +153,11 @@ impl Wire {
             assert!(start.elapsed() < DEADLINE, "{} does not come up", place.tap);
         }
         Self { file, mac: place.mac, address: place.address }
+    }
+
+    /// Its descriptor, for somebody else to play it.
+    pub fn into_file(self) -> File {
+        self.file
     }
 
     /// The same tap, by one with another address.
