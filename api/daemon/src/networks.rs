@@ -2,13 +2,20 @@
 //! own. Policies of the core become those of `hostnet`.
 
 use std::collections::HashMap;
+use std::net::SocketAddrV4;
 use std::sync::Arc;
+use std::time::Duration;
 
-use compute::id::VpcId;
-use compute::outside::{GroupPlan, GuardPlan, HostError, MemberPlan, NetworkPlan, Networks};
+use compute::id::{InterfaceId, VpcId};
+use compute::outside::{
+    ConnectError, Connection, GroupCounts, GroupPlan, GuardPlan, HostError, MemberPlan, NetworkPlan,
+    Networks, Traffic,
+};
 use compute::resource;
 use compute::store::Answer;
-use hostnet::{Bandwidth, Direction, Group, Member, Network, Outside, Peer, Policy, Protocol, Rule, Vpcs};
+use hostnet::{
+    Bandwidth, Counts, Direction, Group, Member, Network, Outside, Peer, Policy, Protocol, Rule, Vpcs,
+};
 use tokio::sync::Mutex;
 
 use crate::fail;
@@ -90,6 +97,42 @@ impl Networks for HostNetworks {
         })
     }
 
+    fn counts<'a>(
+        &'a self,
+        network: NetworkPlan,
+        plan: &'a GroupPlan,
+    ) -> Answer<'a, Result<GroupCounts, HostError>> {
+        Box::pin(async move {
+            let Some(network) = self.find(network).await? else { return Ok(GroupCounts::default()) };
+            let counts = network.counts().await.map_err(|error| failed(&error))?;
+            Ok(counts_of(&group(plan), &counts))
+        })
+    }
+
+    fn connect(
+        &self,
+        network: NetworkPlan,
+        interface: InterfaceId,
+        to: SocketAddrV4,
+        limit: Duration,
+    ) -> Answer<'_, Result<Box<dyn Connection>, ConnectError>> {
+        Box::pin(async move {
+            let Some(network) = self.find(network).await? else {
+                return Err(HostError::Refused("its network is not on this host".to_owned()).into());
+            };
+            let tap = network.tap_name(interface.number());
+            match network.connect(&tap, to, limit).await {
+                Ok(stream) => Ok(Box::new(stream) as Box<dyn Connection>),
+                Err(hostnet::ConnectError::Refused(_)) => Err(ConnectError::Refused),
+                Err(hostnet::ConnectError::Silent(_)) => Err(ConnectError::Silent),
+                Err(hostnet::ConnectError::NoGuest(_)) => {
+                    Err(HostError::Refused("there is no guest in its network".to_owned()).into())
+                }
+                Err(error) => Err(failed(&error).into()),
+            }
+        })
+    }
+
     fn remove(&self, vpc: VpcId) -> Answer<'_, Result<(), HostError>> {
         Box::pin(async move {
             // Held, so that nobody makes it anew meanwhile.
@@ -123,13 +166,39 @@ fn one(network: &Network, plan: &MemberPlan) -> Member {
         tap: network.tap_name(plan.interface.number()),
         address: plan.address,
         groups: plan.groups.iter().map(ToString::to_string).collect(),
-        outside: plan.public.map_or(Outside::Shared, Outside::Public),
+        outside: match plan.public {
+            Some(public) => Outside::Public(public),
+            None if plan.private => Outside::Nothing,
+            None => Outside::Shared,
+        },
         bandwidth: Bandwidth { in_mbit: limit, out_mbit: limit },
     }
 }
 
 fn group(plan: &GroupPlan) -> Group {
     Group { name: plan.id.to_string(), rules: plan.rules.iter().map(rule).collect() }
+}
+
+/// What is said of a group, rule by rule: one that is not in force counted nothing.
+fn counts_of(group: &Group, counts: &Counts) -> GroupCounts {
+    let passed = |rule: &Rule| {
+        let mut all = counts.rules.iter().filter(|count| count.group == group.name);
+        let found = all.find(|count| count.rule == *rule);
+        found.map_or(Traffic::default(), |count| Traffic { packets: count.packets, bytes: count.bytes })
+    };
+    let dropped = |direction: Direction| {
+        let of_members = counts.dropped.iter().filter(|count| count.groups.contains(&group.name));
+        let mut all = Traffic::default();
+        of_members
+            .filter(|count| count.direction == direction)
+            .for_each(|count| all += Traffic { packets: count.packets, bytes: count.bytes });
+        all
+    };
+    GroupCounts {
+        rules: group.rules.iter().map(passed).collect(),
+        dropped_in: dropped(Direction::In),
+        dropped_out: dropped(Direction::Out),
+    }
 }
 
 fn rule(rule: &resource::SecurityRule) -> Rule {

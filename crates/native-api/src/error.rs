@@ -82,6 +82,10 @@ codes! {
     InUse, "in_use", 409;
     /// The client token was used for another request.
     ClientTokenMismatch, "client_token_mismatch", 409;
+    /// The guest refuses the connection: nobody listens on that port.
+    ConnectionRefused, "connection_refused", 409;
+    /// The guest does not answer: it may not have come up yet, or drops what comes for that port.
+    ConnectionTimeout, "connection_timeout", 409;
     /// The body is larger than `MAX_BODY_BYTES`.
     BodyTooLarge, "body_too_large", 413;
     /// The body is not `application/json`.

@@ -10,7 +10,7 @@ use crate::{
     AccountId, AddressId, ClientToken, ConsoleOffset, DeviceName, HopLimit, HostName, ImageId, InstanceId,
     InstanceTypeName, KeyPairName, LaunchCount, NetworkInterfaceId, PageSize, PageToken, PeriodCount,
     PlaceName, PrincipalName, ProductCode, ReservationId, ResourceName, SecurityGroupId, SizeGib, SizeMib,
-    SnapshotId, SubnetId, TagFilter, Tags, UserData, VolumeId, VolumeType, VpcId, WaitMs,
+    SnapshotId, SubnetId, TagFilter, Tags, TcpPort, UserData, VolumeId, VolumeType, VpcId, WaitMs,
 };
 
 /// Body of `POST /v1/instances`: instances of one kind.
@@ -591,6 +591,19 @@ pub struct ConsoleQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset: Option<ConsoleOffset>,
     /// Longest time to wait for output, in milliseconds. Default: 0. A stream does not wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait_ms: Option<WaitMs>,
+}
+
+/// Query of `POST /v1/instances/{instance_id}/connect`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct ConnectQuery {
+    /// The port. Default: 22.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<TcpPort>,
+    /// Longest time to wait for the guest's answer, in milliseconds. Default: 10000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait_ms: Option<WaitMs>,
 }

@@ -29,7 +29,7 @@ pub use network::*;
 pub use node::*;
 pub use number::{
     ConsoleOffset, HopLimit, LaunchCount, NumberError, PageSize, PeriodCount, PortNumber, Priority, Quota,
-    Revision, SessionSeconds, SizeGib, SizeMib, WaitMs,
+    Revision, SessionSeconds, SizeGib, SizeMib, TcpPort, WaitMs,
 };
 pub use page::{MAX_TAGS, Page, PageQuery, Rename, SetTags, Tags, TagsError};
 pub use routes::{
@@ -41,7 +41,7 @@ pub use volume::*;
 
 #[cfg(feature = "client")]
 pub use client::{
-    Client, ClientError, ConsoleHistory, ConsoleStream, Credentials, Endpoint, EndpointError, EventStream,
+    ByteStream, Client, ClientError, ConsoleHistory, Credentials, Endpoint, EndpointError, EventStream,
     Options,
 };
 #[cfg(feature = "openapi")]
@@ -61,6 +61,15 @@ pub const DEFAULT_PAGE_SIZE: u32 = 100;
 
 /// Name of the protocol asked for in `Upgrade:` to attach to a console in both directions.
 pub const CONSOLE_PROTOCOL: &str = "bothy-console";
+
+/// Name of the protocol asked for in `Upgrade:` to get a TCP connection to an instance: its bytes as they are, both ways.
+pub const CONNECT_PROTOCOL: &str = "bothy-tcp";
+
+/// The port of such a connection, if the request does not say: ssh.
+pub const DEFAULT_CONNECT_PORT: u16 = 22;
+
+/// How long the guest is waited for then, in milliseconds, if the request does not say.
+pub const DEFAULT_CONNECT_WAIT_MS: u32 = 10_000;
 
 /// Response header that carries the console offset of the first byte of the body.
 pub const CONSOLE_OFFSET_HEADER: &str = "bothy-console-offset";

@@ -66,6 +66,9 @@ pub struct CreateSubnet {
     /// Where it is. Default: the only zone, or the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<PlaceName>,
+    /// Give instances in it no way out of their VPC but by public addresses of their own. Name servers are outside too.
+    #[serde(default)]
+    pub private: bool,
     /// What to call it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<ResourceName>,
@@ -97,6 +100,8 @@ pub struct Subnet {
     pub cidr: Cidr,
     /// Where it is.
     pub zone: PlaceName,
+    /// Whether instances in it have no way out of their VPC but by public addresses of their own.
+    pub private: bool,
     /// How many addresses are free.
     pub free_addresses: u64,
     /// Whether it is the one that launches use by default.
@@ -353,6 +358,41 @@ pub struct SecurityGroup {
     pub tags: Tags,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+/// What a security group's rules did, in all networks together, since it has members there that run: whoever was the last to
+/// stop took the counters along. A rule's own begin anew when it is taken away and given again, and all when the host is
+/// started anew. They outlive the daemon. A rule is asked for packets to which none was answered before; what follows passes
+/// for that and is not counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SecurityGroupCounts {
+    /// What each rule let pass, in the order of the group's rules.
+    pub rules: Vec<SecurityRuleCount>,
+    /// What came for members, and no rule of any of their groups let in.
+    pub dropped_ingress: Traffic,
+    /// What members sent, and no rule of any of their groups let out.
+    pub dropped_egress: Traffic,
+}
+
+/// What a rule did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SecurityRuleCount {
+    /// The rule.
+    pub rule: SecurityRule,
+    /// What it let pass.
+    pub passed: Traffic,
+}
+
+/// Packets that were counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Traffic {
+    /// How many.
+    pub packets: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// Body of `POST /v1/addresses`.

@@ -114,6 +114,8 @@ numbers! {
     PeriodCount, u32, 1..=120;
     /// Hops.
     HopLimit, u8, 1..=64;
+    /// A port of TCP that one connects to.
+    TcpPort, u16, 1..=65_535;
     /// A port, or a type or code of ICMP.
     PortNumber, u16, 0..=65_535;
     /// The rank of a rule: from 1, which comes first, to 100.

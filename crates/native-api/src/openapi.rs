@@ -302,12 +302,13 @@ fn components() -> BTreeMap<String, Value> {
         };
     }
     add! {
-        LaunchRequest Launched LaunchPreview Instance InstanceQuery UpdateInstance Force Renew ConsoleQuery InstanceMetrics
+        LaunchRequest Launched LaunchPreview Instance InstanceQuery UpdateInstance Force Renew ConsoleQuery ConnectQuery
+        InstanceMetrics
         InstanceUserData Reservation InstanceType ImportImage CreateImage UpdateImage Image ImageQuery
         CreateVolume UpdateVolume Volume VolumeQuery AttachVolume CreateSnapshot Snapshot SnapshotQuery
         CreateKeyPair ImportKeyPair KeyPair NewKeyPair
         CreateVpc Vpc CreateSubnet Subnet CreateNetworkInterface UpdateNetworkInterface AttachNetworkInterface NetworkInterface
-        CreateSecurityGroup UpdateSecurityRules SecurityGroup AllocateAddress AssociateAddress Address NetworkQuery
+        CreateSecurityGroup UpdateSecurityRules SecurityGroup SecurityGroupCounts AllocateAddress AssociateAddress Address NetworkQuery
         CreateAccount UpdateAccount Account CreateUser User CreateAccessKey UpdateAccessKey AccessKey NewAccessKey
         AccessKeyQuery CreateRole UpdateRole Role CreatePolicy UpdatePolicy Policy CreateSession Session Caller
         Region Zone Job EventQuery Event UsageQuery UsageRecord Health Host

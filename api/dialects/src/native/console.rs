@@ -5,10 +5,8 @@ use std::time::Duration;
 use compute::compute::ComputeError;
 use compute::id::InstanceId;
 use compute::outside::Console;
-use http_body_util::{BodyExt, Empty};
-use hyper::header::{CONNECTION, HeaderMap, HeaderValue, UPGRADE};
+use hyper::header::HeaderValue;
 use hyper::upgrade::OnUpgrade;
-use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use native_api::{
     CONSOLE_OFFSET_HEADER, CONSOLE_PROTOCOL, ConsoleOffset, ConsoleQuery, ErrorBody, MAX_CONSOLE_BYTES,
@@ -19,9 +17,9 @@ use tokio::time::timeout;
 
 use super::answer::{self, Answer};
 use super::errors::OrRefuse;
-use super::request::{Input, malformed};
+use super::request::Input;
 use super::server::Place;
-use super::{Call, StreamPlace, ended};
+use super::{Call, StreamPlace, ended, upgrade};
 
 /// GetConsole.
 pub async fn get(
@@ -32,30 +30,17 @@ pub async fn get(
     place: Place,
 ) -> Result<Answer, ErrorBody> {
     call.compute().instance(call.account(), id).await.or_refuse()?;
-    match wanted_protocol(input.headers()) {
-        None => history(call, id, query).await,
-        Some(protocol) if protocol.as_bytes().eq_ignore_ascii_case(CONSOLE_PROTOCOL.as_bytes()) => {
-            let offset = query.offset.map(ConsoleOffset::get);
-            // Before the upgrade, after which nothing can be refused any more.
-            let stream = call.stream()?;
-            let console = call.compute().machines().attach_console(id, offset).await;
-            let console = console.map_err(ComputeError::from).or_refuse()?;
-            let upgraded = hyper::upgrade::on(input.request_mut());
-            tokio::spawn(carry(upgraded, console, call.ending.clone(), (place, stream)));
-            Ok(switching())
-        }
-        Some(protocol) => {
-            let message = format!("{protocol:?} is no protocol of this path");
-            Err(malformed(message, format!("ask for {CONSOLE_PROTOCOL}, or for no upgrade")))
-        }
+    if !upgrade::is_wanted(input.headers(), CONSOLE_PROTOCOL)? {
+        return history(call, id, query).await;
     }
-}
-
-/// The protocol that a client asks for. Without the word in `Connection` it asks for none (RFC 9110, 7.8).
-fn wanted_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
-    let connection = headers.get(CONNECTION)?.to_str().ok()?;
-    let upgrades = connection.split(',').any(|option| option.trim().eq_ignore_ascii_case("upgrade"));
-    headers.get(UPGRADE).filter(|_| upgrades).cloned()
+    let offset = query.offset.map(ConsoleOffset::get);
+    // Before the upgrade, after which nothing can be refused any more.
+    let stream = call.stream()?;
+    let console = call.compute().machines().attach_console(id, offset).await;
+    let console = console.map_err(ComputeError::from).or_refuse()?;
+    let upgraded = hyper::upgrade::on(input.request_mut());
+    tokio::spawn(carry(upgraded, console, call.ending.clone(), (place, stream)));
+    Ok(upgrade::switching(CONSOLE_PROTOCOL))
 }
 
 async fn history(call: &Call<'_>, id: InstanceId, query: ConsoleQuery) -> Result<Answer, ErrorBody> {
@@ -81,14 +66,6 @@ async fn history(call: &Call<'_>, id: InstanceId, query: ConsoleQuery) -> Result
     let mut answer = answer::bytes("application/octet-stream", output.bytes);
     answer.headers_mut().insert(CONSOLE_OFFSET_HEADER, HeaderValue::from(output.offset));
     Ok(answer)
-}
-
-fn switching() -> Answer {
-    let mut answer = Response::new(Empty::new().boxed_unsync());
-    *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    answer.headers_mut().insert(UPGRADE, HeaderValue::from_static(CONSOLE_PROTOCOL));
-    answer
 }
 
 /// Carries bytes both ways until either side ends, or takes nothing for too long.

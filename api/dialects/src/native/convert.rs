@@ -10,6 +10,7 @@ use compute::charge::{self, Release, Terms};
 use compute::compute::{ComputeError, InstanceView};
 use compute::identity;
 use compute::lifecycle;
+use compute::outside::{GroupCounts, Traffic};
 use compute::resource;
 use compute::store::Revision;
 use ipnet::Ipv4Net;
@@ -398,6 +399,7 @@ pub fn subnet(it: resource::Subnet, taken: u64) -> api::Subnet {
         description: description(&it.description),
         cidr: text(it.cidr),
         zone: fitted(&it.zone, 64, "unknown"),
+        private: it.private,
         free_addresses: u64::from(all.end.saturating_sub(all.start)).saturating_sub(taken),
         is_default: it.is_default,
         tags: tags(it.tags),
@@ -439,6 +441,19 @@ pub fn security_group(it: resource::SecurityGroup) -> api::SecurityGroup {
         rules: it.rules.into_iter().map(rule).collect(),
         tags: tags(it.tags),
         created_at: it.created,
+    }
+}
+
+/// What a security group's rules did.
+pub fn counts(group: resource::SecurityGroup, counts: GroupCounts) -> api::SecurityGroupCounts {
+    let traffic = |it: Traffic| api::Traffic { packets: it.packets, bytes: it.bytes };
+    let rules = group.rules.into_iter().zip(counts.rules);
+    api::SecurityGroupCounts {
+        rules: rules
+            .map(|(it, passed)| api::SecurityRuleCount { rule: rule(it), passed: traffic(passed) })
+            .collect(),
+        dropped_ingress: traffic(counts.dropped_in),
+        dropped_egress: traffic(counts.dropped_out),
     }
 }
 

@@ -8,8 +8,8 @@ use super::answer::Answer;
 use super::request::Input;
 use super::server::Place;
 use super::{
-    Call, access_keys, accounts, addresses, console, events, images, instances, interfaces, key_pairs,
-    launch, metrics, networks, node, policies, roles, security_groups, snapshots, users, volumes,
+    Call, access_keys, accounts, addresses, connect, console, events, images, instances, interfaces,
+    key_pairs, launch, metrics, networks, node, policies, roles, security_groups, snapshots, users, volumes,
 };
 
 /// Does what is asked.
@@ -30,6 +30,7 @@ pub async fn handle(
         RenewInstance => instances::renew(call, input.id()?, input.body().await?).await,
         TerminateInstance => instances::terminate(call, input.id()?).await,
         GetConsole => console::get(call, input.id()?, input.query()?, input, place).await,
+        ConnectToInstance => connect::connect(call, input.id()?, input.query()?, input, place).await,
         GetInstanceMetrics => instances::metrics(call, input.id()?).await,
         GetUserData => instances::user_data(call, input.id()?).await,
         SetInstanceTags => instances::set_tags(call, input.id()?, input.body().await?).await,
@@ -95,6 +96,7 @@ pub async fn handle(
         }
         DeleteSecurityGroup => security_groups::delete(call, input.id()?).await,
         SetSecurityGroupTags => security_groups::set_tags(call, input.id()?, input.body().await?).await,
+        GetSecurityGroupCounts => security_groups::counts(call, input.id()?).await,
         AllocateAddress => addresses::allocate(call, input.body().await?).await,
         ListAddresses => addresses::list(call, input.query()?).await,
         GetAddress => addresses::get(call, input.id()?).await,

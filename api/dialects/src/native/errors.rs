@@ -4,7 +4,7 @@
 
 use compute::access::Decision;
 use compute::capacity::{Resource, Shortage};
-use compute::compute::{ClearError, ComputeError};
+use compute::compute::{ClearError, ComputeError, ConnectInstanceError};
 use compute::identity::{
     AssumeRoleError, AttachError, AuthenticateError, ChangeError, CreateError, DeleteError, LookError,
     PassRoleError, StoreFailed,
@@ -84,6 +84,24 @@ fn refused(why: Refused) -> &'static str {
         Refused::WrongState => "see its state, and bring it into one that allows this",
         Refused::Locked => "renew it first",
         Refused::Gone => "launch another",
+    }
+}
+
+impl Refusal for ConnectInstanceError {
+    fn refusal(self) -> ErrorBody {
+        let message = self.to_string();
+        match self {
+            Self::Refused { .. } => {
+                let hint =
+                    "see that something in the guest listens there, and not on its loopback address only";
+                ErrorCode::ConnectionRefused.body(message, hint)
+            }
+            Self::Silent { .. } => {
+                let hint = "see on its console how far the guest is; a firewall of its own may drop it too";
+                ErrorCode::ConnectionTimeout.body(message, hint)
+            }
+            Self::Other(error) => error.refusal(),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod accounts;
 mod addresses;
 mod answer;
 mod auth;
+mod connect;
 mod console;
 mod convert;
 mod dispatch;
@@ -30,6 +31,7 @@ mod security_groups;
 mod server;
 mod snapshots;
 mod states;
+mod upgrade;
 mod users;
 mod volumes;
 

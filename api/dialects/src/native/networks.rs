@@ -66,6 +66,7 @@ pub async fn create_subnet(call: &Call<'_>, request: CreateSubnet) -> Result<Ans
         vpc: id(&request.vpc),
         cidr: id(&request.cidr),
         zone: request.zone.map(Into::into),
+        private: request.private,
         name: convert::words(request.name),
         description: convert::words(request.description),
         tags: convert::new_tags(&request.tags),

@@ -75,6 +75,13 @@ pub async fn update_rules(
     ok(&convert::security_group(changed.or_refuse()?))
 }
 
+/// GetSecurityGroupCounts. The host looks at all of its rules for it, so that one caller may not ask too often at once.
+pub async fn counts(call: &Call<'_>, id: SecurityGroupId) -> Result<Answer, ErrorBody> {
+    let _place = call.stream()?;
+    let (group, counts) = call.compute().group_counts(call.account(), id).await.or_refuse()?;
+    ok(&convert::counts(group, counts))
+}
+
 /// DeleteSecurityGroup.
 pub async fn delete(call: &Call<'_>, id: SecurityGroupId) -> Result<Answer, ErrorBody> {
     call.compute().delete_security_group(call.account(), id).await.or_refuse()?;

@@ -12,7 +12,7 @@ use super::client::Client;
 use super::world::Node;
 
 /// An account with a key, and a client that shows it.
-async fn account(node: &Node, name: &str, way: &Client) -> (String, Client) {
+pub async fn account(node: &Node, name: &str, way: &Client) -> (String, Client) {
     let operator = node.operator();
     let account: api::Account = operator.post("/v1/accounts", &json!({ "name": name })).await.read();
     let id = account.id.to_string();
@@ -332,9 +332,8 @@ async fn secrets_do_not_come_in_the_clear_over_a_network() {
     }
 }
 
-#[tokio::test]
-async fn tls() {
-    let node = Node::start().await;
+/// A way to the node over TLS, with a certificate for the occasion.
+pub async fn over_tls(node: &Node) -> Client {
     let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let (certificate, key) = (certified.cert.der().clone(), certified.signing_key.serialize_der());
@@ -352,7 +351,13 @@ async fn tls() {
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let way = Client::tls(address, Arc::new(config));
+    Client::tls(address, Arc::new(config))
+}
+
+#[tokio::test]
+async fn tls() {
+    let node = Node::start().await;
+    let way = over_tls(&node).await;
     let (_, client) = account(&node, "acme", &way).await;
     way.get("/v1/health").await.status(200);
     way.get("/v1/caller").await.refused(ErrorCode::Unauthenticated);

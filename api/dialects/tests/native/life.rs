@@ -304,7 +304,7 @@ async fn networks() {
 
     let body = json!({ "vpc": vpc.id, "cidr": "10.0.1.0/24" });
     let subnet: api::Subnet = client.post("/v1/subnets", &body).await.read();
-    assert_eq!(subnet.free_addresses, 251);
+    assert_eq!((subnet.free_addresses, subnet.private), (251, false));
     client.post("/v1/subnets", &body).await.refused(ErrorCode::AlreadyExists);
     let kept = format!("/v1/subnets/{}", subnet.id);
     client.json("PATCH", &kept, &json!({ "name": "s" })).await.status(200);

@@ -4,6 +4,7 @@
 
 mod auth;
 mod client;
+mod connect;
 mod errors;
 mod life;
 mod limits;

@@ -2,18 +2,20 @@
 //! service in front of it, on a unix socket, on TCP and on TLS.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use compute::capacity::Amounts;
 use compute::compute::{Compute, Config, ManualClock, Outside};
-use compute::id::{InstanceId, SnapshotId, VolumeId, VpcId};
+use compute::id::{InstanceId, InterfaceId, SnapshotId, VolumeId, VpcId};
 use compute::identity::Identity;
 use compute::lifecycle::{Limits as LifeLimits, Report};
 use compute::outside::{
-    Console, ConsoleOutput, DiskContent, Disks, GuardPlan, HostError, ImportedDisk, MachineMetrics,
-    MachinePlan, Machines, NetworkPlan, Networks, PresentDisks, Progressing, Sight, Tell,
+    ConnectError, Connection, Console, ConsoleOutput, DiskContent, Disks, GroupCounts, GroupPlan, GuardPlan,
+    HostError, ImportedDisk, MachineMetrics, MachinePlan, Machines, NetworkPlan, Networks, PresentDisks,
+    Progressing, Sight, Tell, Traffic,
 };
 use compute::resource::Catalog;
 use compute::secrets::{SealingKey, SealingKeys};
@@ -33,6 +35,8 @@ pub struct Real {
     pub consoles: BTreeMap<InstanceId, Vec<u8>>,
     pub volumes: BTreeMap<VolumeId, u64>,
     pub snapshots: BTreeSet<SnapshotId>,
+    /// What may pass in each network, as was said last.
+    pub guards: Vec<(NetworkPlan, GuardPlan)>,
     /// What is asked of disks fails like this.
     pub trouble: Option<HostError>,
 }
@@ -191,8 +195,56 @@ impl Machines for World {
 }
 
 impl Networks for World {
-    fn guard<'a>(&'a self, _: NetworkPlan, _: &'a GuardPlan) -> Answer<'a, Result<(), HostError>> {
-        Box::pin(async { Ok(()) })
+    fn guard<'a>(&'a self, network: NetworkPlan, plan: &'a GuardPlan) -> Answer<'a, Result<(), HostError>> {
+        Box::pin(async move {
+            let mut real = self.real();
+            real.guards.retain(|(other, _)| *other != network);
+            real.guards.push((network, plan.clone()));
+            Ok(())
+        })
+    }
+
+    /// The first rule counts one, the second two, and each is of ten bytes.
+    fn counts<'a>(
+        &'a self,
+        _: NetworkPlan,
+        group: &'a GroupPlan,
+    ) -> Answer<'a, Result<GroupCounts, HostError>> {
+        Box::pin(async {
+            let traffic = |packets: u64| Traffic { packets, bytes: packets * 10 };
+            let rules = (1..).zip(&group.rules).map(|(number, _)| traffic(number)).collect();
+            Ok(GroupCounts { rules, dropped_in: traffic(100), dropped_out: traffic(200) })
+        })
+    }
+
+    /// On port 22 is one who says nothing until all was said, and then repeats it in capitals. On port 7 nobody answers, and
+    /// all others are closed.
+    fn connect(
+        &self,
+        _: NetworkPlan,
+        _: InterfaceId,
+        to: SocketAddrV4,
+        limit: Duration,
+    ) -> Answer<'_, Result<Box<dyn Connection>, ConnectError>> {
+        Box::pin(async move {
+            match to.port() {
+                22 => {
+                    let (ours, mut guest) = tokio::io::duplex(4096);
+                    tokio::spawn(async move {
+                        let mut heard = String::new();
+                        guest.read_to_string(&mut heard).await.unwrap();
+                        // Whoever wanted to hear it may be gone.
+                        let _ = guest.write_all(format!("{to}: {}", heard.to_uppercase()).as_bytes()).await;
+                    });
+                    Ok(Box::new(ours) as Box<dyn Connection>)
+                }
+                7 => {
+                    tokio::time::sleep(limit).await;
+                    Err(ConnectError::Silent)
+                }
+                _ => Err(ConnectError::Refused),
+            }
+        })
     }
 
     fn remove(&self, _: VpcId) -> Answer<'_, Result<(), HostError>> {

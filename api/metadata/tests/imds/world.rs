@@ -2,6 +2,7 @@
 //! cloud.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +17,9 @@ use compute::id::{ImageId, InstanceId, InterfaceId, SnapshotId, VolumeId, VpcId}
 use compute::identity::{AccountId, Identity};
 use compute::lifecycle::{AfterHostReboot, OnFailure, OnPowerOff, Report, Rules};
 use compute::outside::{
-    Console, ConsoleOutput, DiskContent, Disks, GuardPlan, HostError, ImportedDisk, MachineMetrics,
-    MachinePlan, Machines, NetworkPlan, Networks, PresentDisks, Progressing, Sight,
+    ConnectError, Connection, Console, ConsoleOutput, DiskContent, Disks, GroupCounts, GroupPlan, GuardPlan,
+    HostError, ImportedDisk, MachineMetrics, MachinePlan, Machines, NetworkPlan, Networks, PresentDisks,
+    Progressing, Sight,
 };
 use compute::resource::{Catalog, Cloud, ImageState, Instance, MetadataOptions, Tags, Zone};
 use compute::secrets::{SealingKey, SealingKeys};
@@ -96,6 +98,18 @@ impl Machines for Nothing {
 impl Networks for Nothing {
     fn guard<'a>(&'a self, _: NetworkPlan, _: &'a GuardPlan) -> Did<'a, ()> {
         did(())
+    }
+    fn counts<'a>(&'a self, _: NetworkPlan, _: &'a GroupPlan) -> Did<'a, GroupCounts> {
+        did(GroupCounts::default())
+    }
+    fn connect(
+        &self,
+        _: NetworkPlan,
+        _: InterfaceId,
+        _: SocketAddrV4,
+        _: Duration,
+    ) -> Answer<'_, Result<Box<dyn Connection>, ConnectError>> {
+        Box::pin(async { Err(ConnectError::Refused) })
     }
     fn remove(&self, _: VpcId) -> Did<'_, ()> {
         did(())

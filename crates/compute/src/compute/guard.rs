@@ -10,8 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Compute, ComputeError};
 use crate::id::{InterfaceId, SecurityGroupId};
-use crate::outside::{GroupPlan, GuardPlan, MemberPlan, NetworkPlan};
-use crate::resource::{Address, Instance, Interface, NetworkOf, Resource, SecurityGroup, Vpc, owned_key};
+use crate::outside::{GroupCounts, GroupPlan, GuardPlan, MemberPlan, NetworkPlan, Traffic};
+use crate::resource::{
+    Address, Instance, Interface, NetworkOf, Resource, SecurityGroup, Subnet, Vpc, owned_key,
+};
 use crate::store::{get, list};
 
 /// The networks in which there are members.
@@ -32,6 +34,8 @@ struct Guard {
 struct Member {
     interface: Interface,
     public: Option<Address>,
+    /// Whether its subnet is.
+    private: bool,
 }
 
 impl Guards {
@@ -134,7 +138,11 @@ impl Compute {
         let interface = self.get_owned::<Interface>(account, &id.to_string()).await?.value;
         let leads_here = |public: &Address| public.interface == Some(id);
         let public = self.all_owned::<Address>(account, leads_here).await?.pop();
-        Ok(Member { interface, public })
+        let subnet = owned_key(Subnet::WORD, account, &interface.subnet.to_string());
+        let subnet = get::<Subnet>(&*self.store, &subnet).await?;
+        // It is there as long as the interface is; were it not, too little is the better mistake.
+        let private = subnet.is_none_or(|kept| kept.value.private);
+        Ok(Member { interface, public, private })
     }
 
     /// Puts in force what is noted and on record for a network. What changed before the call is in force afterwards.
@@ -170,7 +178,7 @@ impl Compute {
         let members = guard
             .members()
             .values()
-            .map(|Member { interface, public }| {
+            .map(|Member { interface, public, private }| {
                 let of = |group: &SecurityGroupId| (interface.account.clone(), *group);
                 groups.extend(interface.security_groups.iter().map(of));
                 account.get_or_insert_with(|| interface.account.clone());
@@ -179,6 +187,7 @@ impl Compute {
                     address: interface.address,
                     groups: interface.security_groups.clone(),
                     public: public.as_ref().map(|public| public.address),
+                    private: *private,
                     bandwidth_mbps: public.as_ref().map_or(0, |public| public.bandwidth_mbps),
                 }
             })
@@ -191,6 +200,30 @@ impl Compute {
             plan.groups.push(GroupPlan { id, rules: rules.unwrap_or_default() });
         }
         Ok((plan, account))
+    }
+
+    /// A security group, and what its rules did wherever it has members.
+    ///
+    /// # Errors
+    ///
+    /// There is none of this id in this account, or the host does not do its part.
+    pub async fn group_counts(
+        &self,
+        account: &str,
+        id: SecurityGroupId,
+    ) -> Result<(SecurityGroup, GroupCounts), ComputeError> {
+        let group = self.security_group(account, id).await?;
+        let plan = GroupPlan { id, rules: group.rules.clone() };
+        let rules = vec![Traffic::default(); plan.rules.len()];
+        let mut all = GroupCounts { rules, ..GroupCounts::default() };
+        for network in self.guards.with(|interface| interface.security_groups.contains(&id)) {
+            let network = self.network_plan(account, network).await?;
+            let here = self.networks.counts(network, &plan).await?;
+            all.rules.iter_mut().zip(here.rules).for_each(|(all, here)| *all += here);
+            all.dropped_in += here.dropped_in;
+            all.dropped_out += here.dropped_out;
+        }
+        Ok((group, all))
     }
 
     /// A network as the host knows it. A VPC's interfaces are all of its account.

@@ -8,6 +8,7 @@ mod addresses;
 mod advance;
 mod clear;
 mod clock;
+mod connect;
 mod details;
 mod driver;
 mod effects;
@@ -38,6 +39,7 @@ use tokio_util::task::TaskTracker;
 
 pub use clear::ClearError;
 pub use clock::{Clock, HostClock, ManualClock};
+pub use connect::ConnectInstanceError;
 pub use details::{Counts, InstanceView};
 pub use effects::uuid_of;
 pub use error::ComputeError;

@@ -44,6 +44,8 @@ pub struct NewSubnet {
     pub cidr: Ipv4Net,
     /// The zone; `None` for the first.
     pub zone: Option<String>,
+    /// Whether instances in it have no way out of their network but by public addresses of their own.
+    pub private: bool,
     /// A name for people.
     pub name: String,
     /// Words about it.
@@ -99,6 +101,7 @@ impl Compute {
                 cidr: self.config.network,
                 zone: self.config.catalog.zones[0].name.clone(),
                 network: NetworkOf::Host,
+                private: false,
                 is_default: true,
                 tags: Tags::default(),
                 created: now,
@@ -338,6 +341,7 @@ impl Compute {
             cidr: new.cidr,
             zone,
             network: NetworkOf::Vpc(new.vpc),
+            private: new.private,
             is_default: false,
             tags: new.tags.clone(),
             created: self.clock.now(),

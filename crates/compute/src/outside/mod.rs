@@ -8,7 +8,9 @@ mod network;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
-pub use network::{GroupPlan, GuardPlan, MemberPlan, NetworkPlan, Networks};
+pub use network::{
+    ConnectError, Connection, GroupCounts, GroupPlan, GuardPlan, MemberPlan, NetworkPlan, Networks, Traffic,
+};
 
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};

@@ -77,6 +77,9 @@ pub struct Subnet {
     pub zone: String,
     /// The network that it is a part of.
     pub network: NetworkOf,
+    /// Whether instances in it have no way out of their network but by public addresses of their own.
+    #[serde(default)]
+    pub private: bool,
     /// Whether instances get in here that are launched without a subnet.
     #[serde(default)]
     pub is_default: bool,

@@ -3,15 +3,18 @@
 //! so these are all the moments at which a kill makes a difference.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
-use compute::id::{InstanceId, SnapshotId, VolumeId, VpcId};
+use compute::id::{InstanceId, InterfaceId, SnapshotId, VolumeId, VpcId};
 use compute::lifecycle::Report;
 use compute::outside::{
-    Console, ConsoleOutput, DiskContent, Disks, Done, GuardPlan, HostError, ImportedDisk, MachineMetrics,
-    MachinePlan, Machines, NetworkPlan, Networks, PresentDisks, Progressing, Sight, Tell,
+    ConnectError, Connection, Console, ConsoleOutput, DiskContent, Disks, Done, GroupCounts, GroupPlan,
+    GuardPlan, HostError, ImportedDisk, MachineMetrics, MachinePlan, Machines, NetworkPlan, Networks,
+    PresentDisks, Progressing, Sight, Tell,
 };
 use compute::store::{
     Answer, CommitError, Key, MemoryStore, Page, ReadError, Record, Revision, Store, Transaction, Watch,
@@ -277,6 +280,20 @@ impl Networks for World {
             }
             Ok(())
         }))
+    }
+
+    fn counts<'a>(&'a self, _: NetworkPlan, _: &'a GroupPlan) -> Answer<'a, Result<GroupCounts, HostError>> {
+        Box::pin(async { Ok(GroupCounts::default()) })
+    }
+
+    fn connect(
+        &self,
+        _: NetworkPlan,
+        _: InterfaceId,
+        _: SocketAddrV4,
+        _: Duration,
+    ) -> Answer<'_, Result<Box<dyn Connection>, ConnectError>> {
+        Box::pin(async { Err(ConnectError::Refused) })
     }
 
     fn remove(&self, vpc: VpcId) -> Answer<'_, Result<(), HostError>> {

@@ -25,13 +25,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    ACCOUNT_HEADER, AccessKeyId, AccountId, CONSOLE_PROTOCOL, ErrorBody, Operation, Page, PageToken,
-    SECURITY_TOKEN_HEADER,
+    ACCOUNT_HEADER, AccessKeyId, AccountId, ErrorBody, Operation, Page, PageToken, SECURITY_TOKEN_HEADER,
 };
 use connect::Connector;
 
 pub use connect::{Endpoint, EndpointError};
-pub use stream::{ConsoleHistory, ConsoleStream, EventStream};
+pub use stream::{ByteStream, ConsoleHistory, EventStream};
 
 /// Largest answer read. Console output comes in pieces below it; everything else is smaller by far.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
@@ -148,7 +147,7 @@ impl Client {
             }
             None => None,
         };
-        let answer = self.send(operation, path, &encode(query)?, body, false).await?;
+        let answer = self.send(operation, path, &encode(query)?, body, None).await?;
         let bytes = if answer.status() == StatusCode::NO_CONTENT {
             Bytes::from_static(b"null")
         } else {
@@ -175,7 +174,7 @@ impl Client {
                 let and = if query.is_empty() { "" } else { "&" };
                 query += &format!("{and}page_token={token}");
             }
-            let bytes = read(self.send(operation, &[], &query, None, false).await?).await?;
+            let bytes = read(self.send(operation, &[], &query, None, None).await?).await?;
             let page: Page<T> =
                 serde_json::from_slice(&bytes).map_err(|error| ClientError::Protocol(error.to_string()))?;
             items.extend(page.items);
@@ -213,14 +212,14 @@ impl Client {
         tokio::time::timeout(limit, happens).await.unwrap_or_else(timeout)
     }
 
-    /// Sends a request; anything but a success becomes an error.
+    /// Sends a request; anything but a success becomes an error. With the name of a protocol, it asks for that from there on.
     async fn send(
         &self,
         operation: Operation,
         path: &[&str],
         query: &str,
         body: Option<Vec<u8>>,
-        upgrade: bool,
+        upgrade: Option<&'static str>,
     ) -> Result<Response<Incoming>, ClientError> {
         let route = operation.route();
         let mut target = route.path_with(path);
@@ -245,8 +244,8 @@ impl Client {
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
-        if upgrade {
-            request = request.header(CONNECTION, "upgrade").header(UPGRADE, CONSOLE_PROTOCOL);
+        if let Some(protocol) = upgrade {
+            request = request.header(CONNECTION, "upgrade").header(UPGRADE, protocol);
         }
         let request = request
             .body(Full::new(Bytes::from(body.unwrap_or_default())))

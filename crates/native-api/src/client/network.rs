@@ -4,8 +4,8 @@ use super::{Client, ClientError, NOTHING};
 use crate::{
     Address, AddressId, AllocateAddress, AssociateAddress, AttachNetworkInterface, CreateNetworkInterface,
     CreateSecurityGroup, CreateSubnet, CreateVpc, Force, NetworkInterface, NetworkInterfaceId, NetworkQuery,
-    Operation, Page, PageQuery, Rename, SecurityGroup, SecurityGroupId, SetTags, Subnet, SubnetId,
-    UpdateNetworkInterface, UpdateSecurityRules, Vpc, VpcId,
+    Operation, Page, PageQuery, Rename, SecurityGroup, SecurityGroupCounts, SecurityGroupId, SetTags, Subnet,
+    SubnetId, UpdateNetworkInterface, UpdateSecurityRules, Vpc, VpcId,
 };
 
 impl Client {
@@ -185,6 +185,14 @@ impl Client {
         request: &SetTags,
     ) -> Result<SecurityGroup, ClientError> {
         self.call(Operation::SetSecurityGroupTags, &[id.as_str()], NOTHING, Some(request)).await
+    }
+
+    /// Shows what a security group's rules did.
+    pub async fn get_security_group_counts(
+        &self,
+        id: &SecurityGroupId,
+    ) -> Result<SecurityGroupCounts, ClientError> {
+        self.call(Operation::GetSecurityGroupCounts, &[id.as_str()], NOTHING, NOTHING).await
     }
 
     /// Allocates a public address.

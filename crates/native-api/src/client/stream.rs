@@ -1,4 +1,4 @@
-//! Answers that are streams: the console, and events.
+//! Answers that are streams: the console, a connection to an instance, and events.
 
 use std::io;
 use std::pin::Pin;
@@ -13,7 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Client, ClientError, encode, read};
 use crate::{
-    CONSOLE_OFFSET_HEADER, ConsoleQuery, Event, EventQuery, InstanceId, MAX_CONSOLE_BYTES, Operation,
+    CONNECT_PROTOCOL, CONSOLE_OFFSET_HEADER, CONSOLE_PROTOCOL, ConnectQuery, ConsoleQuery, Event, EventQuery,
+    InstanceId, MAX_CONSOLE_BYTES, Operation,
 };
 
 /// Longest line of the event stream.
@@ -36,7 +37,7 @@ impl Client {
         query: &ConsoleQuery,
     ) -> Result<ConsoleHistory, ClientError> {
         let answer =
-            self.send(Operation::GetConsole, &[id.as_str()], &encode(Some(query))?, None, false).await?;
+            self.send(Operation::GetConsole, &[id.as_str()], &encode(Some(query))?, None, None).await?;
         let offset =
             answer.headers().get(CONSOLE_OFFSET_HEADER).and_then(|value| value.to_str().ok()?.parse().ok());
         let offset =
@@ -70,24 +71,42 @@ impl Client {
         &self,
         id: &InstanceId,
         query: &ConsoleQuery,
-    ) -> Result<ConsoleStream, ClientError> {
-        let answer =
-            self.send(Operation::GetConsole, &[id.as_str()], &encode(Some(query))?, None, true).await?;
+    ) -> Result<ByteStream, ClientError> {
+        self.upgrade(Operation::GetConsole, id, &encode(Some(query))?, CONSOLE_PROTOCOL).await
+    }
+
+    /// Connects to a port of an instance.
+    pub async fn connect_to_instance(
+        &self,
+        id: &InstanceId,
+        query: &ConnectQuery,
+    ) -> Result<ByteStream, ClientError> {
+        self.upgrade(Operation::ConnectToInstance, id, &encode(Some(query))?, CONNECT_PROTOCOL).await
+    }
+
+    async fn upgrade(
+        &self,
+        operation: Operation,
+        id: &InstanceId,
+        query: &str,
+        protocol: &'static str,
+    ) -> Result<ByteStream, ClientError> {
+        let answer = self.send(operation, &[id.as_str()], query, None, Some(protocol)).await?;
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Err(ClientError::Protocol(format!("status {} instead of a stream", answer.status())));
         }
-        Ok(ConsoleStream(TokioIo::new(hyper::upgrade::on(answer).await?)))
+        Ok(ByteStream(TokioIo::new(hyper::upgrade::on(answer).await?)))
     }
 
     /// Follows what happens.
     pub async fn events(&self, query: &EventQuery) -> Result<EventStream, ClientError> {
-        let answer = self.send(Operation::StreamEvents, &[], &encode(Some(query))?, None, false).await?;
+        let answer = self.send(Operation::StreamEvents, &[], &encode(Some(query))?, None, None).await?;
         Ok(EventStream { body: answer.into_body(), buffer: Vec::new() })
     }
 
     /// Counters as Prometheus text.
     pub async fn metrics(&self) -> Result<String, ClientError> {
-        let body = read(self.send(Operation::GetMetrics, &[], "", None, false).await?).await?;
+        let body = read(self.send(Operation::GetMetrics, &[], "", None, None).await?).await?;
         String::from_utf8(body.into()).map_err(|error| ClientError::Protocol(error.to_string()))
     }
 }
@@ -131,11 +150,12 @@ impl EventStream {
     }
 }
 
-/// The guest's console: reading gives what it prints, writing types.
+/// Bytes both ways, as they are: a console, of which reading gives what the guest prints and writing types, or a connection to
+/// an instance.
 #[derive(Debug)]
-pub struct ConsoleStream(TokioIo<Upgraded>);
+pub struct ByteStream(TokioIo<Upgraded>);
 
-impl AsyncRead for ConsoleStream {
+impl AsyncRead for ByteStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -145,7 +165,7 @@ impl AsyncRead for ConsoleStream {
     }
 }
 
-impl AsyncWrite for ConsoleStream {
+impl AsyncWrite for ByteStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

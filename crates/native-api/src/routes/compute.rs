@@ -3,8 +3,8 @@
 use super::Operation::*;
 use super::{Access, Content, DONE, Method, Route, Success, json, page};
 use crate::ErrorCode::{
-    AlreadyExists, ClientTokenMismatch, InUse, InsufficientCapacity, InvalidParameter, LimitExceeded,
-    NotFound, StorageFull, WrongState,
+    AlreadyExists, ClientTokenMismatch, ConnectionRefused, ConnectionTimeout, InUse, InsufficientCapacity,
+    InvalidParameter, LimitExceeded, NotFound, StorageFull, WrongState,
 };
 
 const INSTANCE: &[Success] = &[json(200, "Instance", "The instance as it is now.")];
@@ -19,6 +19,18 @@ const CONSOLE: &[Success] = &[
         status: 101,
         content: Content::Nothing,
         description: "The connection is the console from here on.",
+    },
+];
+const CONNECTION: &[Success] = &[
+    Success {
+        status: 204,
+        content: Content::Nothing,
+        description: "The guest took the connection. It was closed again.",
+    },
+    Success {
+        status: 101,
+        content: Content::Nothing,
+        description: "The connection is the one to the guest from here on.",
     },
 ];
 const IMAGE: &[Success] = &[json(200, "Image", "The image as it is now.")];
@@ -82,6 +94,15 @@ pub(super) const ROWS: &[Route] = &[
         )
         .query("ConsoleQuery")
         .codes_of_its_own(&[WrongState]),
+    Route::new(Method::Post, "/v1/instances/{instance_id}/connect", ConnectToInstance, "Connects to a port of an instance", CONNECTION)
+        .about(
+            "Opens a TCP connection to the first network interface, from the router of its subnet, so that also instances are \
+             reached whose addresses are known in their VPC only. Security groups have no say: what may be asked here is up to \
+             policies, as with the console. With `Connection: Upgrade` and `Upgrade: bothy-tcp` the connection becomes that \
+             one, both ways, and each way ends by itself. Without, it is only seen whether the guest takes it.",
+        )
+        .query("ConnectQuery")
+        .codes_of_its_own(&[WrongState, ConnectionRefused, ConnectionTimeout]),
     Route::new(Method::Get, "/v1/instances/{instance_id}/metrics", GetInstanceMetrics, "What an instance uses", &[json(200, "InstanceMetrics", "As measured now.")])
         .codes_of_its_own(&[WrongState]),
     Route::new(Method::Get, "/v1/instances/{instance_id}/user-data", GetUserData, "Shows an instance's user data", &[json(200, "InstanceUserData", "The user data.")]),

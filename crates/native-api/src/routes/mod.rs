@@ -311,7 +311,7 @@ macro_rules! operations {
 
 operations! {
     LaunchInstances ListInstances GetInstance UpdateInstance StartInstance StopInstance RebootInstance RenewInstance
-    TerminateInstance GetConsole GetInstanceMetrics GetUserData SetInstanceTags
+    TerminateInstance GetConsole ConnectToInstance GetInstanceMetrics GetUserData SetInstanceTags
     ListReservations GetReservation
     ListInstanceTypes GetInstanceType
     ImportImage CreateImage ListImages GetImage UpdateImage DeregisterImage SetImageTags
@@ -324,7 +324,7 @@ operations! {
     CreateNetworkInterface ListNetworkInterfaces GetNetworkInterface UpdateNetworkInterface AttachNetworkInterface
     DetachNetworkInterface DeleteNetworkInterface SetNetworkInterfaceTags
     CreateSecurityGroup ListSecurityGroups GetSecurityGroup UpdateSecurityGroup UpdateSecurityGroupRules DeleteSecurityGroup
-    SetSecurityGroupTags
+    SetSecurityGroupTags GetSecurityGroupCounts
     AllocateAddress ListAddresses GetAddress AssociateAddress DisassociateAddress ReleaseAddress SetAddressTags
     ListJobs GetJob
     ListUsage

@@ -168,6 +168,13 @@ pub(super) const ROWS: &[Route] = &[
     .codes_of_its_own(&[InUse]),
     tags("/v1/security-groups/{security_group_id}/tags", SetSecurityGroupTags, GROUP),
     Route::new(
+        Method::Get,
+        "/v1/security-groups/{security_group_id}/counts",
+        GetSecurityGroupCounts,
+        "Shows what a security group's rules did",
+        &[json(200, "SecurityGroupCounts", "As counted until now.")],
+    ),
+    Route::new(
         Method::Post,
         "/v1/addresses",
         AllocateAddress,
