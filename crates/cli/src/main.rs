@@ -9,7 +9,9 @@ mod doctor;
 mod failure;
 mod names;
 mod output;
+mod rule;
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,6 +32,7 @@ Examples:
   bothy ls
   bothy ssh web --wait
   bothy console web                                 Ctrl-A x leaves
+  bothy group allow default tcp 80 from anywhere
   bothy terminate web --wait
 
 A name may stand for an id where only one has it.
@@ -88,11 +91,21 @@ struct Global {
 struct Context {
     client: Client,
     output: Output,
+    /// By which another `bothy` asks the same daemon in the same name.
+    environment: Vec<(&'static str, OsString)>,
 }
 
 impl Global {
     fn output(&self) -> Output {
         Output { json: self.json, quiet: self.quiet, no_progress: self.no_progress }
+    }
+
+    fn context(&self) -> Result<Context, Failure> {
+        let mut environment = vec![("BOTHY_ENDPOINT", self.endpoint.to_string().into())];
+        environment.extend(self.access_key.as_ref().map(|id| ("BOTHY_ACCESS_KEY", id.as_str().into())));
+        environment.extend(self.account.as_ref().map(|id| ("BOTHY_ACCOUNT", id.as_str().into())));
+        environment.extend(self.ca.as_ref().map(|path| ("BOTHY_CA", path.clone().into())));
+        Ok(Context { client: self.client()?, output: self.output(), environment })
     }
 
     fn client(&self) -> Result<Client, Failure> {

@@ -1,9 +1,10 @@
 //! A name may stand for an id, where only one resource has it. What has the form of an id is one.
 
 use native_api::{
-    Account, AccountId, Client, Image, ImageId, ImageQuery, Instance, InstanceId, InstanceQuery,
-    InstanceState, KeyPair, KeyPairId, Operation, PageQuery, Snapshot, SnapshotId, SnapshotQuery, TextError,
-    Volume, VolumeId, VolumeQuery,
+    Account, AccountId, Address, AddressId, Client, Image, ImageId, ImageQuery, Instance, InstanceId,
+    InstanceQuery, InstanceState, KeyPair, KeyPairId, NetworkInterface, NetworkInterfaceId, NetworkQuery,
+    Operation, PageQuery, SecurityGroup, SecurityGroupId, Snapshot, SnapshotId, SnapshotQuery, Subnet,
+    SubnetId, TextError, Volume, VolumeId, VolumeQuery, Vpc, VpcId,
 };
 
 use crate::failure::{Exit, Failure};
@@ -57,6 +58,102 @@ pub async fn key_pair(client: &Client, text: &str) -> Result<KeyPairId, Failure>
     let found: Vec<KeyPair> = client.all(Operation::ListKeyPairs, &PageQuery::default()).await?;
     let found = found.into_iter().filter(|key| key.name.as_str() == text);
     only("key pair", text, "bothy key ls", found.map(|key| key.id))
+}
+
+/// The id of the VPC that is called so.
+pub async fn vpc(client: &Client, text: &str) -> Result<VpcId, Failure> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    let found: Vec<Vpc> = client.all(Operation::ListVpcs, &PageQuery::default()).await?;
+    let is_it = |vpc: &Vpc| vpc.name.as_ref().is_some_and(|name| name.as_str() == text);
+    only("VPC", text, "bothy vpc ls", found.into_iter().filter(is_it).map(|vpc| vpc.id))
+}
+
+/// The same, if one is named.
+pub async fn some_vpc(client: &Client, text: &Option<String>) -> Result<Option<VpcId>, Failure> {
+    match text {
+        Some(text) => vpc(client, text).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The VPC that launches use by default.
+pub async fn default_vpc(client: &Client) -> Result<VpcId, Failure> {
+    let all: Vec<Vpc> = client.all(Operation::ListVpcs, &PageQuery::default()).await?;
+    let found = all.into_iter().find(|vpc| vpc.is_default).map(|vpc| vpc.id);
+    found.ok_or_else(|| {
+        Failure::new(Exit::NotFound, "the account has no default VPC any more", "name one: see bothy vpc ls")
+    })
+}
+
+/// The id of the subnet that is called so.
+pub async fn subnet(client: &Client, text: &str) -> Result<SubnetId, Failure> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    let query = NetworkQuery { name: Some(name(text)?), ..NetworkQuery::default() };
+    let found: Vec<Subnet> = client.all(Operation::ListSubnets, &query).await?;
+    only("subnet", text, "bothy subnet ls", found.into_iter().map(|subnet| subnet.id))
+}
+
+/// The id of the security group that is called so, in one VPC or in all.
+pub async fn group(client: &Client, text: &str, vpc: Option<&VpcId>) -> Result<SecurityGroupId, Failure> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    let query = NetworkQuery { name: Some(name(text)?), vpc: vpc.cloned(), ..NetworkQuery::default() };
+    let found: Vec<SecurityGroup> = client.all(Operation::ListSecurityGroups, &query).await?;
+    let is_in_several = found.len() > 1;
+    let found = only("security group", text, "bothy group ls", found.into_iter().map(|group| group.id));
+    match is_in_several {
+        true => found.map_err(|failure| failure.hinting("say which by its id, or by its VPC with --vpc")),
+        false => found,
+    }
+}
+
+/// Security groups for an interface in a subnet, or in the default one: names are those of its VPC.
+pub async fn groups_of_subnet(
+    client: &Client,
+    texts: &[String],
+    subnet: Option<&SubnetId>,
+) -> Result<Vec<SecurityGroupId>, Failure> {
+    let has_names = texts.iter().any(|text| text.parse::<SecurityGroupId>().is_err());
+    let vpc = match subnet {
+        _ if !has_names => None,
+        Some(subnet) => Some(client.get_subnet(subnet).await?.vpc),
+        None => Some(default_vpc(client).await?),
+    };
+    let mut groups = Vec::with_capacity(texts.len());
+    for text in texts {
+        groups.push(group(client, text, vpc.as_ref()).await?);
+    }
+    Ok(groups)
+}
+
+/// The id of the network interface that is called so.
+pub async fn interface(client: &Client, text: &str) -> Result<NetworkInterfaceId, Failure> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    let query = NetworkQuery { name: Some(name(text)?), ..NetworkQuery::default() };
+    let found: Vec<NetworkInterface> = client.all(Operation::ListNetworkInterfaces, &query).await?;
+    let found = found.into_iter().map(|interface| interface.id);
+    only("network interface", text, "bothy interface ls", found)
+}
+
+/// The id of the public address that is called so, or that is this one.
+pub async fn address(client: &Client, text: &str) -> Result<AddressId, Failure> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    let found: Vec<Address> = client.all(Operation::ListAddresses, &PageQuery::default()).await?;
+    let is_it = |address: &Address| {
+        address.public_address.to_string() == text
+            || address.name.as_ref().is_some_and(|name| name.as_str() == text)
+    };
+    let found = found.into_iter().filter(is_it).map(|address| address.id);
+    only("public address", text, "bothy address ls", found)
 }
 
 /// The id of the account that is called so.

@@ -146,6 +146,11 @@ pub fn maybe(value: Option<&(impl ToString + ?Sized)>) -> String {
     value.map(ToString::to_string).unwrap_or_default()
 }
 
+/// Whether something is so; nothing where it is not, as it is for most.
+pub fn yes(is_so: bool) -> String {
+    if is_so { "yes".to_owned() } else { String::new() }
+}
+
 /// A word of the API as it is sent: `in_use` of `VolumeState::InUse`.
 pub fn word(value: &impl Serialize) -> String {
     match serde_json::to_value(value) {

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Mutex;
 
-use native_api::{ConsoleOffset, ConsoleQuery, ConsoleStream};
+use native_api::{ByteStream, ConsoleOffset, ConsoleQuery};
 use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::signal::unix::{SignalKind, signal};
@@ -67,7 +67,7 @@ pub async fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure
 }
 
 /// Carries bytes both ways until the daemon ends it, or the user leaves.
-async fn relay(stream: ConsoleStream) -> Result<(), Failure> {
+async fn relay(stream: ByteStream) -> Result<(), Failure> {
     let (mut output, mut input) = tokio::io::split(stream);
     let mut stdin = tokio::io::stdin();
     let mut keys = Keys::default();

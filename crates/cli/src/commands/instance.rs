@@ -103,10 +103,15 @@ pub async fn show(context: &Context, arguments: &Show) -> Result<(), Failure> {
     });
     let interfaces = instance.network_interfaces.iter().map(|interface| {
         let groups = several(&interface.security_groups);
-        let public = interface.public_address.map(|address| format!(" ({address})")).unwrap_or_default();
+        let public = interface.public_address.map(|address| format!(", public {address}"));
         format!(
-            "{}  {}{public}  {}  {}  {}  {groups}",
-            interface.id, interface.private_address, interface.mac, interface.vpc, interface.subnet
+            "{}  {}{}  {}  in {} of {}, groups {groups}",
+            interface.id,
+            interface.private_address,
+            public.unwrap_or_default(),
+            interface.mac,
+            interface.subnet,
+            interface.vpc
         )
     });
     let state = match &instance.state_reason {

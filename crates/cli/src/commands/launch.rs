@@ -7,8 +7,7 @@ use native_api::{
     AfterHostReboot, Charge, ClientToken, Count, DataDisk, DiskContent, HostName, Instance, InstanceState,
     InstanceType, InstanceTypeName, KeyPairName, LaunchCount, LaunchPreview, LaunchRequest, Launched,
     MAX_USER_DATA_BYTES, MetadataOptions, OnPowerOff, Operation, PageQuery, PayAsYouGo, PrincipalName,
-    ResourceName, Rules, SecurityGroupId, SizeGib, SnapshotId, SubnetId, SystemDisk, TagKey, TagValue,
-    UserData, VolumeType,
+    ResourceName, Rules, SizeGib, SnapshotId, SystemDisk, TagKey, TagValue, UserData, VolumeType,
 };
 
 use super::{Wait, all_tags, instance, read_text, tag};
@@ -21,6 +20,7 @@ Examples:
   bothy launch ami-1a2b3c4d --type m1.small --count 3 --tag team=storage
   bothy launch debian --ephemeral --user-data job.sh       gone when it powers off
   bothy launch debian --disk 20 --data-disk 100 --data-disk snap-1a2b3c4d,keep
+  bothy launch debian --subnet front --group web --public-address
   bothy launch debian --for 2h                             terminated after that";
 
 /// Launch instances
@@ -53,18 +53,18 @@ pub struct Arguments {
     /// A file that cloud-init or its like reads at the first boot; - for stdin
     #[arg(long, value_name = "FILE")]
     user_data: Option<PathBuf>,
-    /// The subnet. Default: the account's default one
-    #[arg(long, value_name = "ID")]
-    subnet: Option<SubnetId>,
+    /// The subnet, by name or id. Default: the account's default one
+    #[arg(long)]
+    subnet: Option<String>,
     /// Its address in the subnet. Default: a free one
     #[arg(long, value_name = "ADDRESS")]
     address: Option<std::net::Ipv4Addr>,
     /// Give it a public address, or none
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     public_address: Option<bool>,
-    /// A security group; may be given several times. Default: the default one
-    #[arg(long, value_name = "ID")]
-    security_group: Vec<SecurityGroupId>,
+    /// A security group, by name or id; may be given several times. Default: the VPC's default one
+    #[arg(long, visible_alias = "security-group")]
+    group: Vec<String>,
     /// A tag; may be given several times
     #[arg(long, value_name = "KEY=VALUE", value_parser = tag)]
     tag: Vec<(TagKey, TagValue)>,
@@ -154,8 +154,15 @@ async fn request(context: &Context, arguments: &Arguments) -> Result<LaunchReque
         delete_with_instance: true,
         volume_type: VolumeType::default(),
     });
+    let client = &context.client;
+    let image = names::image(client, &arguments.image).await?;
+    let subnet = match &arguments.subnet {
+        Some(text) => Some(names::subnet(client, text).await?),
+        None => None,
+    };
+    let security_groups = names::groups_of_subnet(client, &arguments.group, subnet.as_ref()).await?;
     Ok(LaunchRequest {
-        image: names::image(&context.client, &arguments.image).await?,
+        image,
         instance_type: match &arguments.instance_type {
             Some(name) => name.clone(),
             None => smallest(context).await?,
@@ -167,9 +174,9 @@ async fn request(context: &Context, arguments: &Arguments) -> Result<LaunchReque
         host_name: arguments.host_name.clone(),
         system_disk,
         data_disks: arguments.data_disk.clone(),
-        subnet: arguments.subnet.clone(),
+        subnet,
         private_address: arguments.address,
-        security_groups: arguments.security_group.clone(),
+        security_groups,
         public_address: arguments.public_address,
         tags: all_tags(&arguments.tag)?,
         rules: Rules { start: !arguments.no_start, ..rules },

@@ -2,18 +2,24 @@
 
 mod access;
 mod account;
+mod address;
 mod completion;
+mod connect;
 mod console;
 mod events;
+mod group;
 mod image;
 mod instance;
+mod interface;
 mod job;
 mod key;
 mod launch;
 mod node;
 mod snapshot;
 mod ssh;
+mod subnet;
 mod volume;
+mod vpc;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -21,7 +27,7 @@ use std::time::Duration;
 use native_api::{TagKey, TagValue, Tags};
 
 use crate::failure::{Exit, Failure};
-use crate::{Context, Global, doctor};
+use crate::{Global, doctor};
 
 /// What can be done.
 #[derive(clap::Subcommand)]
@@ -46,6 +52,7 @@ pub enum Command {
     Terminate(instance::Several),
     Console(console::Arguments),
     Ssh(ssh::Arguments),
+    Connect(connect::Arguments),
     /// Images: what instances are launched from
     #[command(subcommand)]
     Image(image::Command),
@@ -58,6 +65,21 @@ pub enum Command {
     /// Key pairs, to log in by
     #[command(subcommand)]
     Key(key::Command),
+    /// VPCs: networks of one's own
+    #[command(subcommand)]
+    Vpc(vpc::Command),
+    /// Subnets of VPCs, which instances are launched into
+    #[command(subcommand)]
+    Subnet(subnet::Command),
+    /// Security groups: what may pass to instances and from them
+    #[command(subcommand)]
+    Group(group::Command),
+    /// Public addresses
+    #[command(subcommand)]
+    Address(address::Command),
+    /// Network interfaces of instances
+    #[command(subcommand)]
+    Interface(interface::Command),
     /// Accounts; for the operator
     #[command(subcommand)]
     Account(account::Command),
@@ -102,7 +124,7 @@ pub async fn run(global: &Global, command: Command) -> Result<ExitCode, Failure>
         }
         other => other,
     };
-    let context = Context { client: global.client()?, output: global.output() };
+    let context = global.context()?;
     match command {
         Command::Launch(arguments) => launch::run(&context, &arguments).await?,
         Command::Ls(arguments) => instance::list(&context, &arguments).await?,
@@ -113,10 +135,16 @@ pub async fn run(global: &Global, command: Command) -> Result<ExitCode, Failure>
         Command::Terminate(arguments) => instance::terminate(&context, &arguments).await?,
         Command::Console(arguments) => console::run(&context, &arguments).await?,
         Command::Ssh(arguments) => ssh::run(&context, &arguments).await?,
+        Command::Connect(arguments) => connect::run(&context, &arguments).await?,
         Command::Image(command) => image::run(&context, &command).await?,
         Command::Volume(command) => volume::run(&context, &command).await?,
         Command::Snapshot(command) => snapshot::run(&context, &command).await?,
         Command::Key(command) => key::run(&context, &command).await?,
+        Command::Vpc(command) => vpc::run(&context, &command).await?,
+        Command::Subnet(command) => subnet::run(&context, &command).await?,
+        Command::Group(command) => group::run(&context, &command).await?,
+        Command::Address(command) => address::run(&context, &command).await?,
+        Command::Interface(command) => interface::run(&context, &command).await?,
         Command::Account(command) => account::run(&context, &command).await?,
         Command::User(command) => access::user(&context, &command).await?,
         Command::AccessKey(command) => access::access_key(&context, &command).await?,

@@ -1,13 +1,16 @@
-//! `bothy ssh`: runs ssh to an instance, with the key that `bothy key create` kept and the instance's own host key.
+//! `bothy ssh`: runs ssh to an instance, through the daemon (`bothy connect`), with the key that `bothy key create` kept and the
+//! instance's own host key.
 
-use std::ffi::OsString;
-use std::net::{IpAddr, SocketAddr};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Duration;
 
-use native_api::{Instance, InstanceState};
-use tokio::net::TcpStream;
+use native_api::{
+    ClientError, ConnectQuery, ErrorCode, Instance, InstanceId, InstanceState, TcpPort, WaitMs,
+};
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::{Wait, instance};
 use crate::failure::{Exit, Failure};
@@ -19,9 +22,11 @@ Examples:
   bothy ssh web --user debian -- uname -a
   bothy ssh web --wait -- -L 8080:localhost:80
 
-Host keys: each instance's is remembered under the instance's id in ~/.config/bothy/known_hosts when it is first seen,
-whatever address it has. An instance that later shows another key is refused. The user's own ~/.ssh/config holds for
-everything else.";
+ssh gets to the instance through the daemon, as bothy connect does, wherever the two of you are.
+
+Host keys: each instance's is remembered under the instance's id in ~/.config/bothy/known_hosts when
+it is first seen, whatever address it has. An instance that later shows another key is refused. The
+user's own ~/.ssh/config holds for everything else.";
 
 /// Log in to an instance
 #[derive(clap::Args)]
@@ -36,11 +41,8 @@ pub struct Arguments {
     #[arg(short, long, value_name = "FILE")]
     identity: Option<std::path::PathBuf>,
     /// The port
-    #[arg(short, long, default_value_t = 22)]
-    port: u16,
-    /// Go to its private address also if it has a public one
-    #[arg(long)]
-    private: bool,
+    #[arg(short, long, default_value = "22")]
+    port: TcpPort,
     #[command(flatten)]
     wait: Wait,
     /// For ssh: options, then a command to run there
@@ -63,22 +65,26 @@ pub async fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure
             format!("start it with bothy start {id}, or wait for it with --wait"),
         ));
     }
-    let public = found.public_address.filter(|_| !arguments.private);
-    let address = public
-        .or(found.private_address)
-        .ok_or_else(|| Failure::new(Exit::Failed, format!("{id} has no address"), "use bothy console"))?;
     if arguments.wait.wait {
-        wait_for_port(context, address.into(), arguments.port, arguments.wait.limit()).await?;
+        wait_for_banner(context, &id, arguments.port, arguments.wait.limit()).await?;
     }
-    let error = ssh(arguments, &found, address.into())?.exec();
+    let error = ssh(context, arguments, &found)?.exec();
     let hint = "install OpenSSH's client: apt install openssh-client";
     Err(Failure::new(Exit::Failed, format!("running ssh: {error}"), hint))
 }
 
 /// The command line of ssh.
-fn ssh(arguments: &Arguments, instance: &Instance, address: IpAddr) -> Result<Command, Failure> {
+fn ssh(context: &Context, arguments: &Arguments, instance: &Instance) -> Result<Command, Failure> {
     let folder = config::folder()?;
     let mut command = Command::new("ssh");
+    // What the command that ssh runs to connect is told, too.
+    command.envs(context.environment.iter().cloned());
+    let bothy = std::env::current_exe()
+        .map_err(|error| Failure::local("finding this program", &error).hinting("is /proc mounted?"))?;
+    let mut proxy = OsString::from("ProxyCommand=");
+    proxy.push(quoted(bothy.as_os_str()));
+    proxy.push(format!(" connect {} {}", instance.id, arguments.port));
+    command.arg("-o").arg(proxy);
     let mut option = |name: &str, value: std::fmt::Arguments<'_>| {
         command.arg("-o").arg(format!("{name}={value}"));
     };
@@ -97,8 +103,22 @@ fn ssh(arguments: &Arguments, instance: &Instance, address: IpAddr) -> Result<Co
     command.arg("-l").arg(&arguments.user).arg("-p").arg(arguments.port.to_string());
     // Options of ssh come before the host, the command that it runs behind it.
     let (options, remote) = split(&arguments.rest);
-    command.args(options).arg("--").arg(address.to_string()).args(remote);
+    command.args(options).arg("--").arg(instance.id.as_str()).args(remote);
     Ok(command)
+}
+
+/// A path as one word of a shell, in a command of ssh's, which has a meaning for `%`.
+fn quoted(path: &OsStr) -> OsString {
+    let mut quoted = vec![b'\''];
+    for &byte in path.as_bytes() {
+        match byte {
+            b'\'' => quoted.extend(b"'\\''"),
+            b'%' => quoted.extend(b"%%"),
+            other => quoted.push(other),
+        }
+    }
+    quoted.push(b'\'');
+    OsString::from_vec(quoted)
 }
 
 /// Where the options for ssh end: at the first that is none and belongs to none.
@@ -121,31 +141,76 @@ fn split(rest: &[OsString]) -> (&[OsString], &[OsString]) {
     rest.split_at(index.min(rest.len()))
 }
 
-/// Waits until something listens on the port: the guest's ssh has started.
-async fn wait_for_port(
+/// Waits until the guest's ssh says that it is there. That the port is open is not enough: the guest's may be about to start,
+/// and whatever is between may take connections for it.
+async fn wait_for_banner(
     context: &Context,
-    address: IpAddr,
-    port: u16,
+    id: &InstanceId,
+    port: TcpPort,
     limit: Duration,
 ) -> Result<(), Failure> {
-    /// How long one attempt may take: a guest that does not answer at all drops what is sent to it.
-    const ATTEMPT: Duration = Duration::from_secs(2);
-    let spinner = context.output.spinner(&format!("waiting for port {port} of {address}"));
-    let attempt = async || {
-        let connecting = TcpStream::connect(SocketAddr::new(address, port));
-        Ok(tokio::time::timeout(ATTEMPT, connecting).await.is_ok_and(|stream| stream.is_ok()))
+    /// How long the guest may take to connect, and then to speak: one that has not come up yet drops what is sent to it.
+    const ATTEMPT_MS: u32 = 2000;
+    let spinner = context.output.spinner(&format!("waiting for ssh on port {port} of {id}"));
+    let wait_ms = WaitMs::try_from(u64::from(ATTEMPT_MS)).ok();
+    let query = ConnectQuery { port: Some(port), wait_ms };
+    let attempt = async || match context.client.connect_to_instance(id, &query).await {
+        Ok(stream) => {
+            let said = tokio::time::timeout(Duration::from_millis(ATTEMPT_MS.into()), says_ssh(stream));
+            Ok(said.await.unwrap_or(false))
+        }
+        Err(ClientError::Refused(refusal)) => match refusal.code {
+            ErrorCode::ConnectionRefused | ErrorCode::ConnectionTimeout => Ok(false),
+            _ => Err(refusal.into()),
+        },
+        Err(error) => Err(error),
     };
-    let what = format!("an answer on port {port} of {address}");
-    let answered = context.client.wait_until(&what, limit, attempt, |is_open| *is_open).await;
+    let what = format!("ssh on port {port} of {id}");
+    let answered = context.client.wait_until(&what, limit, attempt, |is_there| *is_there).await;
     spinner.finish_and_clear();
-    let hint =
-        "see with bothy console how far the guest is, and whether its security groups let that port in";
-    answered.map(drop).map_err(|error| Failure::from(error).hinting(hint))
+    answered.map(drop).map_err(|error| match error {
+        timeout @ ClientError::Timeout { .. } => Failure::from(timeout).hinting(format!(
+            "see with bothy console {id} how far the guest is, or wait longer with --timeout"
+        )),
+        error => error.into(),
+    })
+}
+
+/// Whether a server says its version, perhaps behind other lines (RFC 4253, 4.2).
+async fn says_ssh(stream: impl AsyncRead + Unpin) -> bool {
+    const VERSION: &[u8] = b"SSH-";
+    /// More than any server says before.
+    const MOST_BYTES: u64 = 16 << 10;
+    let mut stream = stream.take(MOST_BYTES);
+    let mut said = Vec::new();
+    let has_said = |said: &[u8]| said.split(|byte| *byte == b'\n').any(|line| line.starts_with(VERSION));
+    while let Ok(1..) = stream.read_buf(&mut said).await {
+        if has_said(&said) {
+            return true;
+        }
+    }
+    false
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_says_its_version() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let says = |text: &str| runtime.block_on(says_ssh(text.as_bytes()));
+        assert!(says("SSH-2.0-OpenSSH_9.2p1\r\n") && says("welcome\r\nto all\r\nSSH-2.0-x"));
+        assert!(!says("") && !says("SSH") && !says("no SSH-2.0 here\r\n") && !says("HTTP/1.1 400\r\n"));
+        assert!(!says(&format!("{}\nSSH-2.0-x\r\n", "x".repeat(17 << 10))), "it does not say so for long");
+    }
+
+    #[test]
+    fn a_path_is_one_word_for_ssh_and_for_shells() {
+        let quoted = |path: &str| quoted(OsStr::new(path)).into_string().unwrap();
+        assert_eq!(quoted("/usr/bin/bothy"), "'/usr/bin/bothy'");
+        assert_eq!(quoted("/100% it's/bothy"), r"'/100%% it'\''s/bothy'");
+    }
 
     #[test]
     fn options_of_ssh_are_told_from_the_remote_command() {

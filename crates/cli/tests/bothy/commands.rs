@@ -47,6 +47,82 @@ const HAPPY: &[(&str, &[Operation], &str)] = &[
     ("key ls", &[ListKeyPairs], "SHA256:abc"),
     ("key show laptop", &[ListKeyPairs, GetKeyPair], "ssh-ed25519 AAAA"),
     ("key rm laptop", &[ListKeyPairs, DeleteKeyPair], "deleted key-00000001"),
+    ("vpc create 10.0.0.0/16 --name shop --description d --tag a=b", &[CreateVpc], "vpc-00000001"),
+    ("vpc ls", &[ListVpcs], "vpc-00000001  shop  10.0.0.0/16  yes"),
+    ("vpc show shop", &[ListVpcs, GetVpc], "addresses    10.0.0.0/16"),
+    ("vpc rm shop", &[ListVpcs, DeleteVpc], "deleted vpc-00000001"),
+    ("subnet create shop 10.0.1.0/24 --private --zone local-1a", &[ListVpcs, CreateSubnet], "250 free"),
+    ("subnet ls --vpc shop", &[ListVpcs, ListSubnets], "front  vpc-00000001  10.0.1.0/24  250   yes"),
+    ("subnet show front", &[ListSubnets, GetSubnet], "private      yes"),
+    ("subnet rm front", &[ListSubnets, DeleteSubnet], "deleted subnet-00000001"),
+    ("group create web", &[CreateSecurityGroup, ListSecurityGroups], "sg-00000001"),
+    ("group ls --vpc shop", &[ListVpcs, ListSecurityGroups], "web   vpc-00000001  2   1"),
+    ("group show sg-00000001", &[GetSecurityGroup, ListSecurityGroups], "tcp 22 from 0.0.0.0/0  (for all)"),
+    ("group show web", &[ListSecurityGroups, GetSecurityGroup, ListSecurityGroups], "all from group web"),
+    (
+        "group show sg-00000001 --counts",
+        &[GetSecurityGroupCounts, GetSecurityGroup, ListSecurityGroups],
+        "tcp 22 from 0.0.0.0/0  (for all)  12 packets, 720 B",
+    ),
+    (
+        "group allow sg-00000001 tcp 80 from anywhere",
+        &[GetSecurityGroup, UpdateSecurityGroupRules, ListSecurityGroups],
+        "all to 0.0.0.0/0",
+    ),
+    (
+        "group authorize web --vpc shop all from group web",
+        &[
+            ListVpcs,
+            ListSecurityGroups,
+            GetSecurityGroup,
+            ListSecurityGroups,
+            UpdateSecurityGroupRules,
+            ListSecurityGroups,
+        ],
+        "web",
+    ),
+    (
+        "group revoke sg-00000001 tcp 22 from 0.0.0.0/0",
+        &[GetSecurityGroup, UpdateSecurityGroupRules, ListSecurityGroups],
+        "web",
+    ),
+    ("group rm web --vpc vpc-00000001", &[ListSecurityGroups, DeleteSecurityGroup], "deleted sg-00000001"),
+    ("address allocate --name front", &[AllocateAddress], "198.51.100.7"),
+    ("address ls", &[ListAddresses], "eipalloc-00000001  front  198.51.100.7  i-00000001  eni-00000001"),
+    ("address show 198.51.100.7", &[ListAddresses, GetAddress], "eipalloc-00000001"),
+    (
+        "address associate front web --reassociate",
+        &[ListAddresses, ListInstances, AssociateAddress],
+        "i-00000001",
+    ),
+    ("address associate front eni-00000001", &[ListAddresses, AssociateAddress], "eni-00000001"),
+    ("address disassociate eipalloc-00000001", &[DisassociateAddress], "front"),
+    ("address release front", &[ListAddresses, ReleaseAddress], "released eipalloc-00000001"),
+    (
+        "interface create front --group web --address 10.0.1.5",
+        &[ListSubnets, GetSubnet, ListSecurityGroups, CreateNetworkInterface],
+        "eni-00000001",
+    ),
+    ("interface ls --instance web", &[ListInstances, ListNetworkInterfaces], "10.0.1.5  198.51.100.7"),
+    ("interface ls --instance i-00000009 -q", &[ListNetworkInterfaces], ""),
+    (
+        "interface show second",
+        &[ListNetworkInterfaces, GetNetworkInterface],
+        "i-00000001, its number 1, kept",
+    ),
+    (
+        "interface set eni-00000001 --group web --name first",
+        &[GetNetworkInterface, GetSubnet, ListSecurityGroups, UpdateNetworkInterface],
+        "sg-00000001",
+    ),
+    (
+        "interface attach second web",
+        &[ListNetworkInterfaces, ListInstances, AttachNetworkInterface],
+        "eni-00000001",
+    ),
+    ("interface detach eni-00000001", &[DetachNetworkInterface], "eni-00000001"),
+    ("interface rm second", &[ListNetworkInterfaces, DeleteNetworkInterface], "deleted eni-00000001"),
+    ("connect web 80", &[ListInstances, ConnectToInstance], samples::BANNER),
     ("account create ci --instances 20", &[CreateAccount], "20 instances"),
     ("account ls", &[ListAccounts], "enabled"),
     ("account show ci", &[ListAccounts, GetAccount], "123456789012"),
@@ -123,10 +199,13 @@ fn a_launch_asks_for_what_was_said() {
     fs::write(user.home().join("job.sh"), "#!/bin/sh\n").unwrap();
     user.succeed(
         "launch ami-00000001 --type m1.small --key laptop --name web --host-name web-1 --count 2-5 --disk 20 --data-disk \
-         swap:1 --data-disk snap-00000001,keep --user-data job.sh --subnet subnet-00000001 --security-group sg-00000001 \
-         --tag team=storage --role reader --ephemeral --public-address --client-token again",
+         swap:1 --data-disk snap-00000001,keep --user-data job.sh --subnet front --group web --security-group sg-00000002 \
+         --address 10.0.1.9 --tag team=storage --role reader --ephemeral --public-address --client-token again",
     );
-    let asked = user.daemon.asked().pop().unwrap();
+    let mut all = user.daemon.asked();
+    let names = all.iter().find(|asked| asked.operation == ListSecurityGroups).unwrap();
+    assert_eq!(names.query, "vpc=vpc-00000001&name=web", "a group is one of the subnet's VPC");
+    let asked = all.pop().unwrap();
     let expected = json!({
         "image": "ami-00000001", "instance_type": "m1.small", "count": { "min": 2, "max": 5 }, "key_pair": "laptop",
         "name": "web", "user_data": "IyEvYmluL3NoCg==", "host_name": "web-1",
@@ -135,7 +214,8 @@ fn a_launch_asks_for_what_was_said() {
             { "content": "swap", "size_gib": 1, "delete_with_instance": true, "volume_type": "local" },
             { "content": { "snapshot": "snap-00000001" }, "delete_with_instance": false, "volume_type": "local" },
         ],
-        "subnet": "subnet-00000001", "security_groups": ["sg-00000001"], "public_address": true,
+        "subnet": "subnet-00000001", "security_groups": ["sg-00000001", "sg-00000002"], "private_address": "10.0.1.9",
+        "public_address": true,
         "tags": { "team": "storage" },
         "rules": { "start": true, "on_power_off": "terminate", "on_failure": "report", "after_host_reboot": "terminate" },
         "charge": { "pay_as_you_go": {} }, "role": "reader", "client_token": "again", "dry_run": false,
@@ -253,17 +333,28 @@ fn ssh_is_run_with_the_instances_key_and_host_key() {
     // An ssh that says what it was asked.
     let bin = user.home().join("bin");
     fs::create_dir(&bin).unwrap();
-    fs::write(bin.join("ssh"), "#!/bin/sh\nfor argument; do echo \"$argument\"; done\nexit 42\n").unwrap();
+    let script = "#!/bin/sh\necho $BOTHY_ACCOUNT\nfor argument; do echo \"$argument\"; done\nexit 42\n";
+    fs::write(bin.join("ssh"), script).unwrap();
     fs::set_permissions(bin.join("ssh"), fs::Permissions::from_mode(0o755)).unwrap();
     user.succeed("key create laptop");
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port().to_string();
-    let line = format!("ssh web --user debian --port {port} --wait -- -v uname -a");
+    // A guest that comes up: nobody listens, then somebody does who is no ssh, then ssh.
+    let code = native_api::ErrorCode::ConnectionRefused;
+    let refusal = serde_json::to_value(code.body("nobody", "wait")).unwrap();
+    let (early, ready) = (json!("starting\n"), json!(samples::BANNER));
+    user.daemon.answer(ConnectToInstance, [(409, refusal), (101, early), (101, ready)]);
+    let line = "ssh web --user debian --port 2222 --wait --account 210987654321 -- -v uname -a";
     let path = format!("{}:/usr/bin:/bin", bin.display());
     let ran = Ran::of(user.command(line.split(' ')).env("PATH", path).output().unwrap());
     assert_eq!(ran.code, 42, "its exit code is ssh's: {}", ran.stderr);
+    let asked = user.daemon.asked();
+    let attempts: Vec<_> = asked.iter().filter(|asked| asked.operation == ConnectToInstance).collect();
+    assert_eq!((attempts.len(), attempts[0].query.as_str()), (3, "port=2222&wait_ms=2000"));
     let config = user.home().join(".config/bothy");
+    let proxy = format!("'{}' connect i-00000001 2222", env!("CARGO_BIN_EXE_bothy"));
     let expected = [
+        "210987654321".into(),
+        "-o".into(),
+        format!("ProxyCommand={proxy}"),
         "-o".into(),
         format!("UserKnownHostsFile=\"{}\"", config.join("known_hosts").display()),
         "-o".into(),
@@ -277,14 +368,113 @@ fn ssh_is_run_with_the_instances_key_and_host_key() {
         "-l".into(),
         "debian".into(),
         "-p".into(),
-        port,
+        "2222".into(),
         "-v".into(),
         "--".into(),
-        "127.0.0.1".into(),
+        "i-00000001".into(),
         "uname".into(),
         "-a".to_owned(),
     ];
     assert_eq!(ran.stdout.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_connection_is_carried_both_ways_until_the_instance_has_said_all() {
+    let user = User::new();
+    let mut child =
+        user.command(["connect", "i-00000001"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+    // More than fits anywhere at once; the instance answers when it has heard all.
+    let said = "hello ".repeat(50_000);
+    let mut stdin = child.stdin.take().unwrap();
+    let sent = said.clone();
+    let sending = std::thread::spawn(move || std::io::Write::write_all(&mut stdin, sent.as_bytes()).unwrap());
+    let ran = Ran::of(child.wait_with_output().unwrap());
+    sending.join().unwrap();
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    assert!(ran.stdout == format!("{}{}", samples::BANNER, said.to_uppercase()));
+    assert_eq!(user.daemon.asked()[0].query, "port=22");
+
+    // The end of the instance is the end, whoever still might say something.
+    user.daemon.answer(ConnectToInstance, [(101, json!("bye"))]);
+    let mut child =
+        user.command(["connect", "i-00000001", "80"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let kept = child.stdin.take();
+    assert_eq!(Ran::of(child.wait_with_output().unwrap()).stdout, "bye");
+    drop(kept);
+    user.daemon.refuse(ConnectToInstance, native_api::ErrorCode::ConnectionRefused);
+    let ran = user.run("connect web 80");
+    assert_eq!(
+        (ran.code, ran.stderr.as_str()),
+        (1, "bothy: it cannot be (connection_refused)\n  do something else\n")
+    );
+}
+
+#[test]
+fn rules_are_asked_for_as_they_were_said() {
+    let user = User::new();
+    let body = |user: &User, operation: Operation| -> Value {
+        user.daemon.asked().into_iter().find(|asked| asked.operation == operation).unwrap().body
+    };
+    let rule = |direction: &str, protocol: &str, more: Value| {
+        let mut rule =
+            json!({ "direction": direction, "protocol": protocol, "verdict": "accept", "priority": 1 });
+        rule.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        rule
+    };
+    let http =
+        rule("ingress", "tcp", json!({ "ports": { "from": 80, "to": 80 }, "peer": { "cidr": "0.0.0.0/0" } }));
+    let group = json!({ "peer": { "security_group": "sg-00000001" } });
+    let all_out = rule("egress", "all", json!({ "peer": { "cidr": "0.0.0.0/0" } }));
+
+    let mut allow = user.command([
+        "group",
+        "allow",
+        "web",
+        "tcp 80 from anywhere, all from group web",
+        "--description",
+        "d",
+    ]);
+    assert_eq!(Ran::of(allow.output().unwrap()).code, 0);
+    let with_words = |mut rule: Value| {
+        rule["description"] = "d".into();
+        rule
+    };
+    let add = json!([with_words(http.clone()), with_words(rule("ingress", "all", group.clone()))]);
+    assert_eq!(body(&user, UpdateSecurityGroupRules), json!({ "add": add }));
+
+    // A rule about the group itself comes when there is one; what members send is up to them unless it is said.
+    let mut create = user.command([
+        "group",
+        "create",
+        "web",
+        "--allow",
+        "tcp 80 from anywhere",
+        "--allow",
+        "all from group web",
+    ]);
+    assert_eq!(Ran::of(create.output().unwrap()).code, 0);
+    let asked = user.daemon.asked();
+    assert_eq!(asked[0].body, json!({ "name": "web", "rules": [http, all_out] }));
+    assert_eq!(asked[1].body, json!({ "add": [rule("ingress", "all", group.clone())] }));
+    for (arguments, rules) in [
+        (["--allow", "all to group db", "--vpc", "vpc-00000001"], json!([rule("egress", "all", group)])),
+        (["--no-egress", "--vpc", "shop", "-q"], Value::Null),
+    ] {
+        let mut create = user.command(["group", "create", "web"].iter().chain(&arguments));
+        assert_eq!(Ran::of(create.output().unwrap()).code, 0);
+        assert_eq!(body(&user, CreateSecurityGroup)["rules"], rules);
+    }
+
+    // One that is not there was not taken away.
+    let ran = user.run("group revoke sg-00000001 tcp 23 from 0.0.0.0/0");
+    assert_eq!(ran.code, 3);
+    let said = "bothy: web has no rule tcp 23 from 0.0.0.0/0\n  see bothy group show sg-00000001\n";
+    assert_eq!(ran.stderr, said);
+    assert!(user.daemon.asked().iter().all(|asked| asked.operation != UpdateSecurityGroupRules));
+    user.succeed("group revoke sg-00000001 all from group web");
+    assert_eq!(body(&user, UpdateSecurityGroupRules)["remove"].as_array().unwrap().len(), 1);
+    let counts: Value = serde_json::from_str(&user.succeed("group show web --counts --json")).unwrap();
+    assert_eq!(counts, samples::of("SecurityGroupCounts"));
 }
 
 #[test]

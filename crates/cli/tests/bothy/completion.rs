@@ -10,7 +10,10 @@ fn shells_can_read_their_scripts() {
     let user = User::new();
     for (shell, arguments) in [("bash", ["-n"].as_slice()), ("zsh", &["-n"]), ("fish", &["--no-execute"])] {
         let script = user.succeed(&format!("completion {shell}"));
-        assert!(script.contains("access-key") && script.contains("no-progress"), "{shell}");
+        assert!(
+            ["access-key", "no-progress", "subnet", "authorize"].iter().all(|word| script.contains(word)),
+            "{shell}"
+        );
         let child = Command::new(shell).args(arguments).stdin(Stdio::piped()).spawn();
         let Ok(mut child) = child else {
             eprintln!("{shell} is not installed: its script was not read");
@@ -35,6 +38,14 @@ fn help_teaches() {
         "terminate",
         "console",
         "ssh",
+        "connect",
+        "vpc create",
+        "subnet create",
+        "group create",
+        "group allow",
+        "group revoke",
+        "address associate",
+        "interface set",
         "image import",
         "volume create",
         "key create",

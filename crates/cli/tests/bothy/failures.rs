@@ -56,6 +56,16 @@ fn wrong_usage_is_told_before_anything_is_asked() {
         "user create .hidden",
         "completion csh",
         "image import x --initrd y",
+        "vpc create 10.0.0.0",
+        "subnet create shop",
+        "group allow web",
+        "group allow web tcp 22",
+        "group create web --allow all",
+        "address associate front",
+        "interface create front --address here",
+        "connect web 0",
+        "connect web ssh",
+        "ssh web --port 0",
     ];
     for line in lines {
         let ran = user.run(line);
@@ -80,6 +90,13 @@ fn a_name_is_of_one_thing_or_refused() {
     assert!(asked.iter().all(|asked| asked.operation == Operation::ListInstances), "nothing was terminated");
     user.daemon.answer(Operation::ListKeyPairs, [(200, json!({ "items": [samples::of("KeyPair")] }))]);
     assert_eq!(user.run("key show desktop").code, 3);
+    let two = [samples::of("SecurityGroup"), samples::with("SecurityGroup", json!({ "id": "sg-00000002" }))];
+    user.daemon.answer(Operation::ListSecurityGroups, [(200, json!({ "items": two }))]);
+    let ran = user.run("group rm web");
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("or by its VPC with --vpc"), "{}", ran.stderr);
+    user.daemon.answer(Operation::ListAddresses, [(200, json!({ "items": [] }))]);
+    assert_eq!(user.run("address release 198.51.100.7").code, 3);
 }
 
 #[test]
@@ -141,6 +158,13 @@ fn waiting_ends() {
     assert_eq!(ran.code, 1);
     assert!(ran.stderr.contains("job-00000001 failed: the file is no disk image"), "{}", ran.stderr);
     assert!(ran.stderr.contains("see qemu-img info"), "{}", ran.stderr);
+    user.daemon.answer(Operation::GetInstance, [state("running", "")]);
+    user.daemon.answer(Operation::ConnectToInstance, [(101, json!("HTTP/1.1 200\r\n"))]);
+    let ran = user.run("ssh i-00000001 --wait --timeout 1");
+    assert_eq!(ran.code, 5, "what is no ssh is not taken for it: {}", ran.stderr);
+    assert!(ran.stderr.contains("bothy console i-00000001"), "{}", ran.stderr);
+    user.daemon.refuse(Operation::ConnectToInstance, ErrorCode::AccessDenied);
+    assert_eq!(user.run("ssh i-00000001 --wait").code, 6, "what waiting does not change is told at once");
     user.daemon.answer(Operation::GetInstance, [state("stopped", "")]);
     let ran = user.run("ssh i-00000001");
     assert_eq!(ran.code, 1);

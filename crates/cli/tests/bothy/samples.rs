@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 /// What the guest printed.
 pub const CONSOLE: &str = "Debian GNU/Linux 12 web ttyS0\r\n\r\nweb login: ";
 
+/// What an instance says to whoever connects to it.
+pub const BANNER: &str = "SSH-2.0-OpenSSH_9.2p1\r\n";
+
 const AT: &str = "2026-01-02T03:04:05Z";
 const ACCOUNT: &str = "123456789012";
 
@@ -57,6 +60,36 @@ pub fn of(name: &str) -> Value {
             "id": "key-00000001", "name": "laptop", "algorithm": "ed25519", "public_key": "ssh-ed25519 AAAA",
             "fingerprints": { "md5": "00:11", "sha256": "abc=" }, "tags": {}, "created_at": AT,
         }),
+        "Vpc" => json!({
+            "id": "vpc-00000001", "account": ACCOUNT, "name": "shop", "cidr": "10.0.0.0/16", "is_default": true, "tags": {},
+            "created_at": AT,
+        }),
+        "Subnet" => json!({
+            "id": "subnet-00000001", "account": ACCOUNT, "vpc": "vpc-00000001", "name": "front", "cidr": "10.0.1.0/24",
+            "zone": "local-1a", "private": true, "free_addresses": 250, "is_default": false, "tags": {}, "created_at": AT,
+        }),
+        "NetworkInterface" => json!({
+            "id": "eni-00000001", "account": ACCOUNT, "name": "second", "vpc": "vpc-00000001", "subnet": "subnet-00000001",
+            "mac": "02:00:0a:00:00:05", "private_address": "10.0.1.5", "public_address": "198.51.100.7",
+            "address": "eipalloc-00000001", "security_groups": ["sg-00000001"], "instance": "i-00000001", "index": 1,
+            "delete_with_instance": false, "tags": {}, "created_at": AT,
+        }),
+        "SecurityGroup" => json!({
+            "id": "sg-00000001", "account": ACCOUNT, "vpc": "vpc-00000001", "name": "web", "is_default": false,
+            "rules": rules(), "tags": {}, "created_at": AT,
+        }),
+        "SecurityGroupCounts" => {
+            let traffic = |packets: u64| json!({ "packets": packets, "bytes": packets * 60 });
+            let counts = rules().into_iter().zip([12, 0, 3]);
+            json!({
+                "rules": counts.map(|(rule, count)| json!({ "rule": rule, "passed": traffic(count) })).collect::<Value>(),
+                "dropped_ingress": traffic(5), "dropped_egress": traffic(0),
+            })
+        }
+        "Address" => json!({
+            "id": "eipalloc-00000001", "account": ACCOUNT, "name": "front", "public_address": "198.51.100.7",
+            "instance": "i-00000001", "network_interface": "eni-00000001", "tags": {}, "created_at": AT,
+        }),
         "NewKeyPair" => json!({ "key_pair": of("KeyPair"), "private_key": "-----BEGIN PRIVATE KEY-----\n" }),
         "Account" => json!({
             "id": ACCOUNT, "name": "ci", "enabled": true, "quotas": { "instances": 20 }, "created_at": AT,
@@ -82,6 +115,23 @@ pub fn of(name: &str) -> Value {
         }),
         other => panic!("there is no sample of {other}"),
     }
+}
+
+/// Rules of a security group.
+fn rules() -> [Value; 3] {
+    let more = |mut rule: Value| {
+        rule["verdict"] = "accept".into();
+        rule["priority"] = 1.into();
+        rule
+    };
+    [
+        more(json!({ "direction": "ingress", "protocol": "tcp", "ports": { "from": 22, "to": 22 },
+            "peer": { "cidr": "0.0.0.0/0" }, "description": "for all" })),
+        more(
+            json!({ "direction": "ingress", "protocol": "all", "peer": { "security_group": "sg-00000001" } }),
+        ),
+        more(json!({ "direction": "egress", "protocol": "all", "peer": { "cidr": "0.0.0.0/0" } })),
+    ]
 }
 
 /// The sample with other fields.
@@ -114,6 +164,12 @@ fn samples_are_of_their_types() {
     whole::<Volume>("Volume");
     whole::<Snapshot>("Snapshot");
     whole::<NewKeyPair>("NewKeyPair");
+    whole::<Vpc>("Vpc");
+    whole::<Subnet>("Subnet");
+    whole::<NetworkInterface>("NetworkInterface");
+    whole::<SecurityGroup>("SecurityGroup");
+    whole::<SecurityGroupCounts>("SecurityGroupCounts");
+    whole::<Address>("Address");
     whole::<Account>("Account");
     whole::<User>("User");
     whole::<NewAccessKey>("NewAccessKey");

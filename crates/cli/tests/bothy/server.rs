@@ -11,7 +11,9 @@ use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use native_api::{CONSOLE_OFFSET_HEADER, CONSOLE_PROTOCOL, ErrorCode, NotFound, Operation, find};
+use native_api::{
+    CONNECT_PROTOCOL, CONSOLE_OFFSET_HEADER, CONSOLE_PROTOCOL, ErrorCode, NotFound, Operation, find,
+};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixListener;
@@ -62,7 +64,8 @@ impl Daemon {
         Self(state)
     }
 
-    /// Answers `operation` with these, one after the other, the last for good.
+    /// Answers `operation` with these, one after the other, the last for good. With the status 101 it is an upgrade, and an
+    /// instance that says this text and hangs up.
     pub fn answer(&self, operation: Operation, answers: impl IntoIterator<Item = (u16, Value)>) {
         self.0.lock().unwrap().instead.insert(operation, answers.into_iter().collect());
     }
@@ -108,7 +111,8 @@ async fn answer(request: Request<Incoming>, state: &Arc<Mutex<State>>) -> Respon
     let headers = request.headers().iter();
     let headers: HashMap<_, _> =
         headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
-    let is_upgrade = headers.get("upgrade").is_some_and(|protocol| protocol == CONSOLE_PROTOCOL);
+    let protocols = [CONSOLE_PROTOCOL, CONNECT_PROTOCOL];
+    let is_upgrade = headers.get("upgrade").is_some_and(|protocol| protocols.contains(&protocol.as_str()));
     let (request, body) = if is_upgrade {
         (Some(request), Bytes::new())
     } else {
@@ -125,16 +129,24 @@ async fn answer(request: Request<Incoming>, state: &Arc<Mutex<State>>) -> Respon
             None => None,
         }
     };
-    if let Some((status, value)) = instead {
-        return json_answer(status, &value);
+    match (instead, request) {
+        (Some((101, value)), Some(request)) => {
+            let text = value.as_str().unwrap().to_owned();
+            return upgrade(request, CONNECT_PROTOCOL, |mut stream| async move {
+                stream.write_all(text.as_bytes()).await.unwrap();
+            });
+        }
+        (Some((status, value)), _) => return json_answer(status, &value),
+        (None, Some(request)) if operation == Operation::GetConsole => {
+            return console(request, state.clone());
+        }
+        (None, Some(request)) => return upgrade(request, CONNECT_PROTOCOL, instance),
+        (None, None) => {}
     }
     match operation {
-        Operation::GetConsole => match request {
-            Some(request) => upgrade(request, state.clone()),
-            None => {
-                Response::builder().header(CONSOLE_OFFSET_HEADER, "0").body(samples::CONSOLE.into()).unwrap()
-            }
-        },
+        Operation::GetConsole => {
+            Response::builder().header(CONSOLE_OFFSET_HEADER, "0").body(samples::CONSOLE.into()).unwrap()
+        }
         Operation::StreamEvents => {
             let lines: Vec<String> = samples::events().iter().map(|event| format!("{event}\n")).collect();
             Response::new(lines.concat().into())
@@ -152,9 +164,8 @@ async fn answer(request: Request<Incoming>, state: &Arc<Mutex<State>>) -> Respon
 }
 
 /// A guest that prints its prompt, and answers whatever is typed.
-fn upgrade(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Response<Full<Bytes>> {
-    tokio::spawn(async move {
-        let mut stream = TokioIo::new(hyper::upgrade::on(request).await.unwrap());
+fn console(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Response<Full<Bytes>> {
+    upgrade(request, CONSOLE_PROTOCOL, |mut stream| async move {
         stream.write_all(samples::CONSOLE.as_bytes()).await.unwrap();
         let mut bytes = [0; 100];
         while let Ok(count @ 1..) = stream.read(&mut bytes).await {
@@ -163,9 +174,28 @@ fn upgrade(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Response<Ful
                 return;
             }
         }
-    });
-    let switch =
-        Response::builder().status(101).header("connection", "upgrade").header("upgrade", CONSOLE_PROTOCOL);
+    })
+}
+
+/// An instance that says who it is, hears all that is said, and repeats it in capitals.
+async fn instance(mut stream: Upgraded) {
+    stream.write_all(samples::BANNER.as_bytes()).await.unwrap();
+    let mut heard = String::new();
+    stream.read_to_string(&mut heard).await.unwrap();
+    // Whoever only wanted to know who it is has gone.
+    let _ = stream.write_all(heard.to_uppercase().as_bytes()).await;
+}
+
+type Upgraded = TokioIo<hyper::upgrade::Upgraded>;
+
+/// Gives the connection to whoever is at its other end.
+fn upgrade<T: Future<Output = ()> + Send + 'static>(
+    request: Request<Incoming>,
+    protocol: &'static str,
+    other_end: impl FnOnce(Upgraded) -> T + Send + 'static,
+) -> Response<Full<Bytes>> {
+    tokio::spawn(async move { other_end(TokioIo::new(hyper::upgrade::on(request).await.unwrap())).await });
+    let switch = Response::builder().status(101).header("connection", "upgrade").header("upgrade", protocol);
     switch.body(Full::default()).unwrap()
 }
 
