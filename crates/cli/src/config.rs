@@ -22,6 +22,14 @@ pub fn folder() -> Result<PathBuf, Failure> {
     })
 }
 
+/// The folder, made if it is not there: ssh makes the file of host keys, and no folder for it.
+pub fn make_folder() -> Result<PathBuf, Failure> {
+    let folder = folder()?;
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+    made.map_err(|error| Failure::local(format!("making {}", folder.display()), &error))?;
+    Ok(folder)
+}
+
 /// Where the private half of a key pair is, if it was made here.
 pub fn private_key(name: &KeyPairName) -> Result<PathBuf, Failure> {
     Ok(folder()?.join("keys").join(name.as_str()))

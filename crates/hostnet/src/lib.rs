@@ -3,7 +3,8 @@
 //!
 //! There is no bridge. Each tap has the router's address, answers ARP for all other guests (proxy ARP), and has a route to
 //! its one guest; so guests reach each other, and the world, through the host's routing and one set of rules in one table of
-//! nftables. What a guest sends is dropped unless it has the MAC and IP address of its tap.
+//! nftables. What a guest sends is dropped unless it has the MAC and IP address of its tap. What a network's own namespace sends
+//! to guests passes no security group: [`Network::connect`] is by that.
 //!
 //! One network ([`Network::open`]) is in the network namespace of the thread that calls; each other is a VPC
 //! ([`Vpcs::make`]) in a namespace of its own. Who may talk to whom is a [`Policy`] for each network, given whole each time

@@ -5,8 +5,12 @@
 #![expect(clippy::unwrap_used, reason = "all of it is a test, also what is no test function")]
 
 mod faults;
+// A guest needs the same in both: taps, and no VMM.
+#[path = "../../../../crates/hostnet/tests/namespace/guest.rs"]
+mod guest;
 #[path = "../host/mod.rs"]
 mod host;
+mod networks;
 mod node;
 mod secrets;
 mod start;

@@ -75,7 +75,7 @@ pub async fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure
 
 /// The command line of ssh.
 fn ssh(context: &Context, arguments: &Arguments, instance: &Instance) -> Result<Command, Failure> {
-    let folder = config::folder()?;
+    let folder = config::make_folder()?;
     let mut command = Command::new("ssh");
     // What the command that ssh runs to connect is told, too.
     command.envs(context.environment.iter().cloned());

@@ -376,6 +376,12 @@ fn ssh_is_run_with_the_instances_key_and_host_key() {
         "-a".to_owned(),
     ];
     assert_eq!(ran.stdout.lines().collect::<Vec<_>>(), expected);
+
+    // Somebody without keys has a place for host keys all the same.
+    let other = User::new();
+    let path = format!("{}:/usr/bin:/bin", bin.display());
+    assert_eq!(Ran::of(other.command(["ssh", "web"]).env("PATH", path).output().unwrap()).code, 42);
+    assert!(other.home().join(".config/bothy").is_dir());
 }
 
 #[test]
