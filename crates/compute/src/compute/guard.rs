@@ -49,6 +49,11 @@ impl Guards {
         Arc::clone(self.all().entry(key).or_insert_with(|| Arc::new(Guard::new(network))))
     }
 
+    /// The networks in which not all is in force that was noted.
+    fn behind(&self) -> Vec<Arc<Guard>> {
+        self.all().values().filter(|guard| guard.is_behind()).cloned().collect()
+    }
+
     /// The networks with members that `wanted` takes.
     fn with(&self, wanted: impl Fn(&Interface) -> bool) -> Vec<Arc<Guard>> {
         let has = |guard: &Guard| guard.members().values().any(|member| wanted(&member.interface));
@@ -57,6 +62,12 @@ impl Guards {
 }
 
 impl Guard {
+    /// Whether something may not be in force yet; it may be while the rules are changed.
+    fn is_behind(&self) -> bool {
+        let noted = self.changes.load(Ordering::SeqCst);
+        self.in_force.try_lock().map_or(true, |in_force| *in_force < noted)
+    }
+
     fn new(network: NetworkPlan) -> Self {
         Self { network, members: Mutex::default(), changes: AtomicU64::new(0), in_force: Default::default() }
     }
@@ -116,10 +127,12 @@ impl Compute {
     /// Forgets the interfaces of an instance that has no VM any more, and answers when there are no rules for them. Its
     /// networks stay as long as they are on record as its own.
     pub(super) async fn leave_networks(&self, instance: &Instance) {
-        let guards = self.guards.with(|interface| instance.interfaces.contains(&interface.id));
-        for guard in &guards {
+        for guard in self.guards.with(|interface| instance.interfaces.contains(&interface.id)) {
             guard.members().retain(|id, _| !instance.interfaces.contains(id));
+            guard.changes.fetch_add(1, Ordering::SeqCst);
         }
+        // Also what was noted by somebody who was dropped before it was in force: perhaps this call's predecessor.
+        let guards = self.guards.behind();
         let mut again = Again::new(self, instance.id, "take back the rules for it");
         while let Err(error) = self.guard_all(&guards).await {
             again.after(&error).await;
