@@ -49,9 +49,9 @@ impl Guards {
         Arc::clone(self.all().entry(key).or_insert_with(|| Arc::new(Guard::new(network))))
     }
 
-    /// The networks in which not all is in force that was noted.
-    fn behind(&self) -> Vec<Arc<Guard>> {
-        self.all().values().filter(|guard| guard.is_behind()).cloned().collect()
+    /// A network that was noted since the daemon's start; no other has rules.
+    fn known(&self, network: NetworkOf) -> Option<Arc<Guard>> {
+        self.all().get(&network).cloned()
     }
 
     /// The networks with members that `wanted` takes.
@@ -62,18 +62,28 @@ impl Guards {
 }
 
 impl Guard {
-    /// Whether something may not be in force yet; it may be while the rules are changed.
-    fn is_behind(&self) -> bool {
-        let noted = self.changes.load(Ordering::SeqCst);
-        self.in_force.try_lock().map_or(true, |in_force| *in_force < noted)
-    }
-
     fn new(network: NetworkPlan) -> Self {
         Self { network, members: Mutex::default(), changes: AtomicU64::new(0), in_force: Default::default() }
     }
 
     fn members(&self) -> MutexGuard<'_, BTreeMap<InterfaceId, Member>> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether something may not be in force yet; it may be while the rules are changed.
+    fn is_behind(&self) -> bool {
+        let noted = self.changes.load(Ordering::SeqCst);
+        self.in_force.try_lock().map_or(true, |in_force| *in_force < noted)
+    }
+
+    /// Notes that an interface is no member any more, and says whether it was one.
+    fn forget(&self, id: InterfaceId) -> bool {
+        let mut members = self.members();
+        let was_member = members.remove(&id).is_some();
+        if was_member {
+            self.changes.fetch_add(1, Ordering::SeqCst);
+        }
+        was_member
     }
 }
 
@@ -124,19 +134,28 @@ impl Compute {
         self.guard_all(&guards).await
     }
 
-    /// Forgets the interfaces of an instance that has no VM any more, and answers when there are no rules for them. Its
-    /// networks stay as long as they are on record as its own.
+    /// Forgets the interfaces of an instance that has no VM any more, and answers when there are no rules for them.
     pub(super) async fn leave_networks(&self, instance: &Instance) {
-        for guard in self.guards.with(|interface| instance.interfaces.contains(&interface.id)) {
-            guard.members().retain(|id, _| !instance.interfaces.contains(id));
-            guard.changes.fetch_add(1, Ordering::SeqCst);
-        }
-        // Also what was noted by somebody who was dropped before it was in force: perhaps this call's predecessor.
-        let guards = self.guards.behind();
         let mut again = Again::new(self, instance.id, "take back the rules for it");
-        while let Err(error) = self.guard_all(&guards).await {
+        while let Err(error) = self.take_back_rules(instance).await {
             again.after(&error).await;
         }
+    }
+
+    /// Does it once. By the records, and not by who is a member: a predecessor may have been dropped half way.
+    async fn take_back_rules(&self, instance: &Instance) -> Result<(), ComputeError> {
+        for id in &instance.interfaces {
+            let interface = match self.get_owned::<Interface>(&instance.account, &id.to_string()).await {
+                // It is given back after its rules only.
+                Err(ComputeError::NotFound { .. }) => continue,
+                interface => interface?.value,
+            };
+            let Some(guard) = self.guards.known(interface.network) else { continue };
+            if guard.forget(*id) || guard.is_behind() {
+                self.guard(&guard).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Puts in force what has changed of an interface or of its public address, if its instance has a VM.
