@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::Api;
-use crate::fail;
+use crate::{durable, fail};
 
 /// Why requests cannot be taken.
 #[derive(Debug, thiserror::Error)]
@@ -93,10 +93,7 @@ fn unix(path: &Path, operators: Operators) -> io::Result<UnixListener> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
+    durable::remove(path)?;
     fail::point("listen.socket_removed");
     let listener = UnixListener::bind(path)?;
     fail::point("listen.bound");

@@ -13,6 +13,8 @@ use compute::id::{Id, Instance};
 use compute::outside::ConsoleOutput;
 use serde::{Deserialize, Serialize};
 
+use crate::durable;
+
 /// Where the last run's output is in all of an instance's output, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Run {
@@ -126,10 +128,7 @@ impl Consoles {
     pub fn forget(&self, instance: Id<Instance>) -> io::Result<()> {
         let (run, new_run) = (self.run_file(instance), self.new_run_file(instance));
         for path in [self.log(instance), self.old_log(instance), run, new_run] {
-            match fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+            durable::remove(&path)?;
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cgroup::Place;
 use super::process::Identity;
+use crate::durable;
 
 /// The record's file in the instance's run folder.
 pub(super) const FILE: &str = "vmm.json";
@@ -57,10 +58,7 @@ impl Record {
 
     /// Removes the record of a run folder; none is success.
     pub fn remove(folder: &Path) -> io::Result<()> {
-        match fs::remove_file(folder.join(FILE)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        durable::remove(&folder.join(FILE))
     }
 }
 

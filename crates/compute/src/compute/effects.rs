@@ -89,7 +89,7 @@ impl Compute {
                 while let Err(error) = self.machines.clean_up(id).await {
                     again.after(&error).await;
                 }
-                self.leave_networks(instance);
+                self.leave_networks(instance).await;
                 Ended::Done
             }
             Effect::Release => {
@@ -188,7 +188,7 @@ impl Compute {
     /// Gives back all that an instance has, in an order in which a repetition finds what is left.
     async fn release(&self, instance: &Instance) -> Result<(), ComputeError> {
         self.machines.clean_up(instance.id).await?;
-        self.leave_networks(instance);
+        self.leave_networks(instance).await;
         let (account, store) = (&instance.account, &*self.store);
         let (mut writes, mut conditions) = (Vec::new(), Vec::new());
         let (mut gone, mut free): (Vec<_>, Vec<(_, Ipv4Addr)>) = (Vec::new(), Vec::new());

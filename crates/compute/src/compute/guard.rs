@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::effects::Again;
 use super::{Compute, ComputeError};
 use crate::id::{InterfaceId, SecurityGroupId};
 use crate::outside::{GroupCounts, GroupPlan, GuardPlan, MemberPlan, NetworkPlan, Traffic};
@@ -16,13 +17,14 @@ use crate::resource::{
 };
 use crate::store::{get, list};
 
-/// The networks in which there are members.
+/// The networks of this host.
 #[derive(Default)]
 pub(super) struct Guards(Mutex<HashMap<NetworkOf, Arc<Guard>>>);
 
 /// One network.
-#[derive(Default)]
 struct Guard {
+    /// As the host knows it.
+    network: NetworkPlan,
     members: Mutex<BTreeMap<InterfaceId, Member>>,
     /// How often something changed.
     changes: AtomicU64,
@@ -43,95 +45,138 @@ impl Guards {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn of(&self, network: NetworkOf) -> Arc<Guard> {
-        Arc::clone(self.all().entry(network).or_default())
+    fn of(&self, network: NetworkPlan) -> Arc<Guard> {
+        let key = match network {
+            NetworkPlan::Host => NetworkOf::Host,
+            NetworkPlan::Vpc { vpc, .. } => NetworkOf::Vpc(vpc),
+        };
+        Arc::clone(self.all().entry(key).or_insert_with(|| Arc::new(Guard::new(network))))
+    }
+
+    /// A network that was noted since the daemon's start; no other has rules.
+    fn known(&self, network: NetworkOf) -> Option<Arc<Guard>> {
+        self.all().get(&network).cloned()
     }
 
     /// The networks with members that `wanted` takes.
-    fn with(&self, wanted: impl Fn(&Interface) -> bool) -> Vec<NetworkOf> {
+    fn with(&self, wanted: impl Fn(&Interface) -> bool) -> Vec<Arc<Guard>> {
         let has = |guard: &Guard| guard.members().values().any(|member| wanted(&member.interface));
-        self.all().iter().filter(|(_, guard)| has(guard)).map(|(network, _)| *network).collect()
+        self.all().values().filter(|guard| has(guard)).cloned().collect()
     }
 }
 
 impl Guard {
+    fn new(network: NetworkPlan) -> Self {
+        Self { network, members: Mutex::default(), changes: AtomicU64::new(0), in_force: Default::default() }
+    }
+
     fn members(&self) -> MutexGuard<'_, BTreeMap<InterfaceId, Member>> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether something may not be in force yet; it may be while the rules are changed.
+    fn is_behind(&self) -> bool {
+        let noted = self.changes.load(Ordering::SeqCst);
+        self.in_force.try_lock().map_or(true, |in_force| *in_force < noted)
+    }
+
+    /// Notes that an interface is no member any more, and says whether it was one.
+    fn forget(&self, id: InterfaceId) -> bool {
+        let mut members = self.members();
+        let was_member = members.remove(&id).is_some();
+        if was_member {
+            self.changes.fetch_add(1, Ordering::SeqCst);
+        }
+        was_member
     }
 }
 
 impl Compute {
     /// Makes the interfaces of an instance members of their networks, and answers when what holds for them is in force.
     pub(super) async fn enter_networks(&self, instance: &Instance) -> Result<(), ComputeError> {
-        let networks = self.note_members(instance).await?;
-        for network in networks {
-            self.guard(network).await?;
-        }
-        Ok(())
+        let guards = self.note_members(instance).await?;
+        self.guard_all(&guards).await
     }
 
     /// Notes the interfaces of an instance as members, and says of which networks.
-    pub(super) async fn note_members(&self, instance: &Instance) -> Result<Vec<NetworkOf>, ComputeError> {
-        let mut networks = Vec::new();
+    async fn note_members(&self, instance: &Instance) -> Result<Vec<Arc<Guard>>, ComputeError> {
+        let mut guards: Vec<Arc<Guard>> = Vec::new();
         for id in &instance.interfaces {
             let member = match self.member(&instance.account, *id).await {
                 // The instance was given back, and only its machine is still there.
                 Err(ComputeError::NotFound { .. }) => continue,
                 member => member?,
             };
-            let network = member.interface.network;
-            self.guards.of(network).members().insert(*id, member);
-            if !networks.contains(&network) {
-                networks.push(network);
+            let network = self.network_plan(&instance.account, member.interface.network).await?;
+            let guard = self.guards.of(network);
+            guard.members().insert(*id, member);
+            if !guards.iter().any(|noted| Arc::ptr_eq(noted, &guard)) {
+                guards.push(guard);
             }
         }
-        Ok(networks)
+        Ok(guards)
     }
 
-    /// For a daemon that was started: removes the networks of VPCs that are not on record, and puts in force what is, for
-    /// the instances whose machines are there.
+    /// For a daemon that was started: removes the networks of VPCs that are not on record, and puts in force what is, in all
+    /// others, for the instances whose machines are there.
     pub(super) async fn recover_networks(&self, with_machine: &[&Instance]) -> Result<(), ComputeError> {
         let (known, _) = list::<Vpc>(&*self.store, "vpc/").await?;
+        self.guards.of(NetworkPlan::Host);
         for vpc in self.networks.present().await? {
-            if !known.iter().any(|kept| kept.value.id == vpc) {
-                log::warn!("removes the network of {vpc}, which is on no record");
-                self.networks.remove(vpc).await?;
+            match known.iter().find(|kept| kept.value.id == vpc) {
+                Some(kept) => _ = self.guards.of(NetworkPlan::Vpc { vpc, cidr: kept.value.cidr }),
+                None => {
+                    log::warn!("removes the network of {vpc}, which is on no record");
+                    self.networks.remove(vpc).await?;
+                }
             }
         }
         for instance in with_machine {
             self.note_members(instance).await?;
         }
-        for network in self.guards.with(|_| true) {
-            self.guard(network).await?;
+        let guards: Vec<Arc<Guard>> = self.guards.all().values().cloned().collect();
+        self.guard_all(&guards).await
+    }
+
+    /// Forgets the interfaces of an instance that has no VM any more, and answers when there are no rules for them.
+    pub(super) async fn leave_networks(&self, instance: &Instance) {
+        let mut again = Again::new(self, instance.id, "take back the rules for it");
+        while let Err(error) = self.take_back_rules(instance).await {
+            again.after(&error).await;
+        }
+    }
+
+    /// Does it once. By the records, and not by who is a member: a predecessor may have been dropped half way.
+    async fn take_back_rules(&self, instance: &Instance) -> Result<(), ComputeError> {
+        for id in &instance.interfaces {
+            let interface = match self.get_owned::<Interface>(&instance.account, &id.to_string()).await {
+                // It is given back after its rules only.
+                Err(ComputeError::NotFound { .. }) => continue,
+                interface => interface?.value,
+            };
+            let Some(guard) = self.guards.known(interface.network) else { continue };
+            if guard.forget(*id) || guard.is_behind() {
+                self.guard(&guard).await?;
+            }
         }
         Ok(())
     }
 
-    /// Forgets the interfaces of an instance that has no VM any more. Their taps are gone: the next change takes their rules.
-    pub(super) fn leave_networks(&self, instance: &Instance) {
-        for guard in self.guards.all().values() {
-            guard.members().retain(|id, _| !instance.interfaces.contains(id));
-        }
-    }
-
     /// Puts in force what has changed of an interface or of its public address, if its instance has a VM.
     pub(super) async fn guard_interface(&self, account: &str, id: InterfaceId) -> Result<(), ComputeError> {
-        for network in self.guards.with(|interface| interface.id == id) {
+        for guard in self.guards.with(|interface| interface.id == id) {
             let member = self.member(account, id).await?;
-            if let Some(known) = self.guards.of(network).members().get_mut(&id) {
+            if let Some(known) = guard.members().get_mut(&id) {
                 *known = member;
             }
-            self.guard(network).await?;
+            self.guard(&guard).await?;
         }
         Ok(())
     }
 
     /// Puts in force what has changed of a security group, wherever it has members.
     pub(super) async fn guard_group(&self, id: SecurityGroupId) -> Result<(), ComputeError> {
-        for network in self.guards.with(|interface| interface.security_groups.contains(&id)) {
-            self.guard(network).await?;
-        }
-        Ok(())
+        self.guard_all(&self.guards.with(|interface| interface.security_groups.contains(&id))).await
     }
 
     async fn member(&self, account: &str, id: InterfaceId) -> Result<Member, ComputeError> {
@@ -150,8 +195,7 @@ impl Compute {
     /// # Errors
     ///
     /// The records or the host do not do their part: what was in force still is, and the next change takes this one with it.
-    pub(super) async fn guard(&self, network: NetworkOf) -> Result<(), ComputeError> {
-        let guard = self.guards.of(network);
+    async fn guard(&self, guard: &Guard) -> Result<(), ComputeError> {
         let change = guard.changes.fetch_add(1, Ordering::SeqCst) + 1;
         let mut in_force = guard.in_force.lock().await;
         if *in_force >= change {
@@ -159,29 +203,28 @@ impl Compute {
         }
         // Whatever was noted before this was also done before this.
         let noted = guard.changes.load(Ordering::SeqCst);
-        let (plan, account) = self.guard_plan(&guard).await?;
-        let Some(account) = account else {
-            // Nobody is there: there may be no network either.
-            *in_force = noted;
-            return Ok(());
-        };
-        let network = self.network_plan(&account, network).await?;
-        self.networks.guard(network, &plan).await?;
+        let plan = self.guard_plan(guard).await?;
+        self.networks.guard(guard.network, &plan).await?;
         *in_force = noted;
         Ok(())
     }
 
-    /// What is to be in force, and the account of one of the members if there are any.
-    async fn guard_plan(&self, guard: &Guard) -> Result<(GuardPlan, Option<String>), ComputeError> {
+    async fn guard_all(&self, guards: &[Arc<Guard>]) -> Result<(), ComputeError> {
+        for guard in guards {
+            self.guard(guard).await?;
+        }
+        Ok(())
+    }
+
+    /// What is to be in force.
+    async fn guard_plan(&self, guard: &Guard) -> Result<GuardPlan, ComputeError> {
         let mut groups = BTreeSet::new();
-        let mut account = None;
         let members = guard
             .members()
             .values()
             .map(|Member { interface, public, private }| {
                 let of = |group: &SecurityGroupId| (interface.account.clone(), *group);
                 groups.extend(interface.security_groups.iter().map(of));
-                account.get_or_insert_with(|| interface.account.clone());
                 MemberPlan {
                     interface: interface.id,
                     address: interface.address,
@@ -199,7 +242,7 @@ impl Compute {
             let rules = get::<SecurityGroup>(&*self.store, &key).await?.map(|kept| kept.value.rules);
             plan.groups.push(GroupPlan { id, rules: rules.unwrap_or_default() });
         }
-        Ok((plan, account))
+        Ok(plan)
     }
 
     /// A security group, and what its rules did wherever it has members.
@@ -216,9 +259,8 @@ impl Compute {
         let plan = GroupPlan { id, rules: group.rules.clone() };
         let rules = vec![Traffic::default(); plan.rules.len()];
         let mut all = GroupCounts { rules, ..GroupCounts::default() };
-        for network in self.guards.with(|interface| interface.security_groups.contains(&id)) {
-            let network = self.network_plan(account, network).await?;
-            let here = self.networks.counts(network, &plan).await?;
+        for guard in self.guards.with(|interface| interface.security_groups.contains(&id)) {
+            let here = self.networks.counts(guard.network, &plan).await?;
             all.rules.iter_mut().zip(here.rules).for_each(|(all, here)| *all += here);
             all.dropped_in += here.dropped_in;
             all.dropped_out += here.dropped_out;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::driver::Message;
 use super::{Compute, ComputeError};
+use crate::capacity::Amounts;
 use crate::id::InstanceId;
 use crate::lifecycle::{Report, State};
 use crate::outside::{HostError, Sight};
@@ -70,8 +71,13 @@ impl Compute {
         let images: Vec<Image> = images.into_iter().map(|kept| kept.value).collect();
         self.remove_leavings(&present, &snapshots, &images, &instances_of(&instances)).await?;
 
+        // Of one that rests there may be a console, and nothing that sends.
+        let has_machine = |it: &&Instance| {
+            let rests = it.amounts() == Amounts::default() && it.progress.task().is_none();
+            present.contains(&it.id) && !rests
+        };
         let with_machine: Vec<&Instance> =
-            instances.iter().map(|kept| &kept.value).filter(|it| present.contains(&it.id)).collect();
+            instances.iter().map(|kept| &kept.value).filter(has_machine).collect();
         self.recover_networks(&with_machine).await?;
         let mut looks = tokio::task::JoinSet::new();
         for kept in instances {

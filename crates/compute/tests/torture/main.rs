@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use compute::capacity::Amounts;
 use compute::compute::{Compute, Config, ManualClock, Outside};
-use compute::id::InstanceId;
+use compute::id::{InstanceId, InterfaceId};
 use compute::lifecycle::{Limits, State};
 use compute::resource::{
     Address, Catalog, Image, ImageState, Instance, Interface, Job, JobState, Snapshot, SnapshotState, Volume,
@@ -144,6 +144,14 @@ impl Host {
         assert_eq!(machines, running, "{place}: machines are those of running instances");
         assert!(real.vms.values().all(|vm| vm.ended.is_none()), "{place}");
         assert_eq!(real.leavings, running, "{place}: taps are those of running instances");
+        let guards = std::iter::once(&real.guard).chain(real.vpcs.values());
+        let members = guards.flat_map(|guard| &guard.members).map(|member| member.interface).collect();
+        let with_rules: BTreeSet<InterfaceId> = instances
+            .iter()
+            .filter(|it| running.contains(&it.id))
+            .flat_map(|it| it.interfaces.iter().copied())
+            .collect();
+        assert_eq!(with_rules, members, "{place}: rules are those of running instances");
         for instance in &instances {
             let rests = [
                 State::Created,

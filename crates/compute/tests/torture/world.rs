@@ -261,7 +261,8 @@ impl Machines for World {
 
     fn present(&self) -> Answer<'_, Result<Vec<InstanceId>, HostError>> {
         Box::pin(self.act(|real| {
-            let all: BTreeSet<InstanceId> = real.vms.keys().chain(&real.leavings).copied().collect();
+            let all = real.vms.keys().chain(&real.leavings).chain(&real.consoles);
+            let all: BTreeSet<InstanceId> = all.copied().collect();
             Ok(all.into_iter().collect())
         }))
     }
