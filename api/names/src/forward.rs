@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
-use crate::message::{MAX_UDP_BYTES, Question, Transport};
+use crate::message::{Question, Transport};
 
 /// Who is asked, in the order of preference.
 pub type Resolvers = Box<dyn Fn() -> Vec<SocketAddr> + Send + Sync>;
@@ -21,6 +21,9 @@ const REMEMBERED: Duration = Duration::from_secs(5);
 /// Most resolvers that are asked for one question, and how often one that is alone is: what is lost may be a single packet.
 const MOST_ASKED: usize = 3;
 const LEAST_ASKED: usize = 2;
+
+/// Most that is taken of an answer by UDP: more than was said to be taken, since some say more.
+const MAX_ANSWER_BYTES: usize = 4096;
 
 /// Asks in the place of guests.
 pub struct Forwarder {
@@ -116,11 +119,13 @@ async fn ask_by_udp(resolver: SocketAddr, question: &Question) -> io::Result<(Me
     socket.connect(resolver).await?;
     let (id, asked) = question.for_resolver();
     socket.send(&asked).await?;
-    let mut bytes = vec![0; usize::from(MAX_UDP_BYTES)];
+    let mut bytes = vec![0; MAX_ANSWER_BYTES];
     loop {
         let length = socket.recv(&mut bytes).await?;
         // Anything else is late, or a try to get in before the answer.
-        if let Some(metadata) = question.answered_by(id, &bytes[..length]) {
+        if let Some(mut metadata) = question.answered_by(id, &bytes[..length]) {
+            // It may have been longer.
+            metadata.truncation |= length == bytes.len();
             bytes.truncate(length);
             return Ok((metadata, bytes));
         }

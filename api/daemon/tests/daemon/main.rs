@@ -5,8 +5,10 @@
 #![expect(clippy::unwrap_used, reason = "all of it is a test, also what is no test function")]
 
 mod faults;
+mod guest;
 #[path = "../host/mod.rs"]
 mod host;
+mod names;
 mod node;
 mod secrets;
 mod start;

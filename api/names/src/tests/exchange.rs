@@ -250,8 +250,11 @@ async fn what_is_too_long_goes_by_tcp() {
         vec![told.to_vec().unwrap()]
     })
     .await;
-    let fat =
-        Resolver::start(|asked, _| vec![answer(asked, &[&*"y".repeat(200); 4]).to_vec().unwrap()]).await;
+    let fat = Resolver::start(|asked, _| {
+        let count = if asked.queries[0].name().iter().count() == 2 { 4 } else { 40 };
+        vec![answer(asked, &vec![&*"y".repeat(200); count]).to_vec().unwrap()]
+    })
+    .await;
     let served = Served::start(vec![resolver.address], Limits::default()).await;
     let (_, guest) = served.guest().await;
     let asked = question("long.example", RecordType::TXT);
@@ -269,6 +272,9 @@ async fn what_is_too_long_goes_by_tcp() {
     roomy.edns.as_mut().unwrap().set_max_payload(1232);
     assert_eq!(served.ask(guest, &roomy).await.answers.len(), 4);
     assert_eq!(served.ask_by_tcp(guest, &asked).await.answers.len(), 4);
+    let fatter = question("more.long.example", RecordType::TXT);
+    assert!(served.ask(guest, &fatter).await.metadata.truncation);
+    assert_eq!(served.ask_by_tcp(guest, &fatter).await.answers.len(), 40);
 }
 
 #[tokio::test]
