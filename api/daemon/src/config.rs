@@ -302,10 +302,20 @@ impl Config {
             Err(source) => return Err(ReadConfigError::Read { path: path.to_owned(), source }),
         };
         let parsed: Result<Self, _> = toml::from_str(&text);
-        let config = parsed
+        let mut config = parsed
             .map_err(|source| ReadConfigError::Parse { path: path.to_owned(), source: Box::new(source) })?;
         config.check()?;
+        config.name_domains();
         Ok(config)
+    }
+
+    /// Says which domains are in force where the file does not.
+    fn name_domains(&mut self) {
+        if let Ok(domains) = self.domains() {
+            let [internal, _] = domains.all_internal();
+            internal.clone_into(&mut self.network.internal_domain);
+            domains.public().clone_into(&mut self.network.public_domain);
+        }
     }
 
     fn check(&self) -> Result<(), ReadConfigError> {
@@ -364,7 +374,8 @@ impl Config {
             return refuse("network.dns", "must be at most 8 servers, as must network.ntp");
         }
         if let Err(error) = self.domains() {
-            let why = format!("with network.public_domain and region, cannot be had: {error}");
+            let why =
+                format!("{error} (as network.public_domain, it is of the region where it is not given)");
             return refuse("network.internal_domain", &why);
         }
         for instance_type in &self.instance_types {
@@ -470,7 +481,10 @@ mod tests {
     #[test]
     fn everything_has_a_default_and_what_is_in_force_can_be_read_again() {
         let config = read("").unwrap();
-        assert_eq!(config, Config::default());
+        let mut usual = Config::default();
+        usual.name_domains();
+        assert_eq!(config, usual);
+        assert!(config.to_toml().contains("internal_domain = \"local.compute.internal\""));
         assert_eq!(read(&config.to_toml()).unwrap(), config);
         let some = read(
             r#"

@@ -100,8 +100,8 @@ async fn follow<T: Followed>(
     store: &Arc<dyn Store>,
     followers: &mut JoinSet<()>,
 ) -> Result<(), TypedError> {
-    let follower = Follower { tables: Arc::clone(tables), store: Arc::clone(store), known: HashSet::new() };
-    let mut follower: Follower = follower;
+    let (tables, store, known) = (Arc::clone(tables), Arc::clone(store), HashSet::new());
+    let mut follower = Follower { tables, store, known };
     let read = follower.read::<T>().await?;
     followers.spawn(follower.run::<T>(read));
     Ok(())

@@ -35,9 +35,3 @@ mod zone;
 
 pub use forward::Resolvers;
 pub use service::{Config, Limits, Network, Service, Sockets};
-
-/// What of a message reaches the tables, and whether an answer can be made of it. For fuzzing.
-#[doc(hidden)]
-pub fn try_message(bytes: &[u8]) {
-    message::try_all(bytes);
-}

@@ -51,18 +51,20 @@ pub struct Limits {
     pub connections_of_one: usize,
     /// How long a connection may stand idle, and an answer on it take to be sent.
     pub idle: Duration,
-    /// How long one of the host's resolvers may take.
+    /// How long one of the host's resolvers may take; at most three are asked for a question.
     pub resolver: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            questions: 1024,
-            questions_of_network: 256,
-            questions_of_one: 64,
+            // Names that nobody ever answers for are easily had, and the plain network is for many accounts: it takes many
+            // guests to take all places, and few to keep one busy with what it may ask.
+            questions: 4096,
+            questions_of_network: 1024,
+            questions_of_one: 32,
             connections: 1024,
-            connections_of_network: 128,
+            connections_of_network: 256,
             connections_of_one: 8,
             idle: Duration::from_secs(10),
             resolver: Duration::from_secs(2),
@@ -228,7 +230,7 @@ impl Here {
     }
 
     /// One question after the other, until there is none for a while.
-    async fn serve_connection(self, mut stream: TcpStream, from: Ipv4Addr, _place: Place) {
+    async fn serve_connection(self, mut stream: TcpStream, from: Ipv4Addr, _connected: Place) {
         let idle = self.inner.limits.idle;
         let mut bytes = Vec::new();
         while let Ok(Ok(length)) = timeout(idle, stream.read_u16()).await {
@@ -243,7 +245,8 @@ impl Here {
             let answer = match self.outcome(from, &bytes, Transport::Tcp) {
                 Outcome::Nothing => return,
                 Outcome::Answer(answer) => answer,
-                Outcome::Ask(question, _place) => self.ask(&question, Transport::Tcp).await,
+                // One at a time, so that this place bounds it; the other is for all that are passed on.
+                Outcome::Ask(question, _asking) => self.ask(&question, Transport::Tcp).await,
             };
             let Ok(length) = u16::try_from(answer.len()) else { return };
             let message = [&length.to_be_bytes()[..], &answer].concat();
@@ -321,8 +324,8 @@ fn answer(question: &Question, found: Found) -> Vec<u8> {
 #[derive(Default)]
 struct Complaints(Mutex<Option<Instant>>);
 
-/// Shortest time between two of them.
-const COMPLAINT_PERIOD: Duration = Duration::from_secs(1);
+/// Shortest time between two of them: a host without an outside would be told of each try of its guests.
+const COMPLAINT_PERIOD: Duration = Duration::from_secs(60);
 
 impl Complaints {
     /// Logs it, unless something was logged just before.
