@@ -1,12 +1,13 @@
 //! The configuration: one TOML file, in which everything has a default and nothing unknown is taken. `bothyd check-config`
 //! prints what is in force.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use compute::capacity::{Amounts, Overcommit};
 use compute::charge;
+use compute::dns::{DomainError, Domains};
 use compute::lifecycle::Limits;
 use compute::resource::{Catalog, InstanceType, Zone};
 use ipnet::Ipv4Net;
@@ -14,6 +15,9 @@ use serde::{Deserialize, Serialize};
 
 /// Where the file is unless another is named.
 pub const DEFAULT_PATH: &str = "/etc/bothy/bothyd.toml";
+
+/// Most servers of a kind that guests are told, as DHCP tells them.
+const MAX_SERVERS: usize = 8;
 
 /// All that can be chosen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -82,8 +86,18 @@ pub struct Network {
     pub prefix: String,
     /// The name of the nftables table.
     pub table: String,
-    /// Name servers that guests are told; empty for the host's own.
+    /// Name servers that guests are told; empty for the router of each one's subnet, where bothyd serves the names of its
+    /// network and passes on all other questions.
     pub dns: Vec<Ipv4Addr>,
+    /// Whom bothyd asks for names that are not its own; empty for the host's own name servers.
+    pub resolvers: Vec<IpAddr>,
+    /// Time servers that guests are told; empty for the router, where bothyd tells the host's time. That one is not told by
+    /// DHCP while nobody keeps the host's clock.
+    pub ntp: Vec<Ipv4Addr>,
+    /// The domain of names that are known in a guest's own network; empty for `REGION.compute.internal`.
+    pub internal_domain: String,
+    /// The domain of the names of public addresses; empty for `public.REGION.compute.internal`.
+    pub public_domain: String,
     /// The MTU that guests are told, in bytes.
     pub mtu: u16,
     /// Addresses for the links between this host and the networks of VPCs: no VPC can have them.
@@ -196,7 +210,19 @@ impl Default for Network {
     fn default() -> Self {
         let hostnet::Config { cidr, prefix, table, .. } = hostnet::Config::default();
         let transfer = hostnet::VpcsConfig::default().transfer;
-        Self { cidr, prefix, table, dns: Vec::new(), mtu: 1500, transfer, public_addresses: Vec::new() }
+        Self {
+            cidr,
+            prefix,
+            table,
+            dns: Vec::new(),
+            resolvers: Vec::new(),
+            ntp: Vec::new(),
+            internal_domain: String::new(),
+            public_domain: String::new(),
+            mtu: 1500,
+            transfer,
+            public_addresses: Vec::new(),
+        }
     }
 }
 
@@ -276,10 +302,20 @@ impl Config {
             Err(source) => return Err(ReadConfigError::Read { path: path.to_owned(), source }),
         };
         let parsed: Result<Self, _> = toml::from_str(&text);
-        let config = parsed
+        let mut config = parsed
             .map_err(|source| ReadConfigError::Parse { path: path.to_owned(), source: Box::new(source) })?;
         config.check()?;
+        config.name_domains();
         Ok(config)
+    }
+
+    /// Says which domains are in force where the file does not.
+    fn name_domains(&mut self) {
+        if let Ok(domains) = self.domains() {
+            let [internal, _] = domains.all_internal();
+            internal.clone_into(&mut self.network.internal_domain);
+            domains.public().clone_into(&mut self.network.public_domain);
+        }
     }
 
     fn check(&self) -> Result<(), ReadConfigError> {
@@ -334,6 +370,14 @@ impl Config {
         if self.network.public_addresses.iter().any(|net| net.prefix_len() < 16) {
             return refuse("network.public_addresses", "must be networks of at least 16 bits");
         }
+        if self.network.dns.len() > MAX_SERVERS || self.network.ntp.len() > MAX_SERVERS {
+            return refuse("network.dns", "must be at most 8 servers, as must network.ntp");
+        }
+        if let Err(error) = self.domains() {
+            let why =
+                format!("{error} (as network.public_domain, it is of the region where it is not given)");
+            return refuse("network.internal_domain", &why);
+        }
         for instance_type in &self.instance_types {
             if !is_word(&instance_type.name) || instance_type.vcpus == 0 || instance_type.memory_mib < 64 {
                 return refuse("instance_types", "each needs a name, a vCPU and 64 MiB at least");
@@ -353,6 +397,23 @@ impl Config {
                 false => self.instance_types.clone(),
             },
         }
+    }
+
+    /// The domains of names.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be had; not of a configuration that was read.
+    pub fn domains(&self) -> Result<Domains, DomainError> {
+        let Network { internal_domain, public_domain, .. } = &self.network;
+        if !internal_domain.is_empty() && !public_domain.is_empty() {
+            return Domains::new(internal_domain, public_domain);
+        }
+        let usual = Domains::of_region(&self.region)?;
+        let [internal, _] = usual.all_internal();
+        let internal = if internal_domain.is_empty() { internal } else { internal_domain };
+        let public = if public_domain.is_empty() { usual.public() } else { public_domain };
+        Domains::new(internal, public)
     }
 
     /// How long things may take.
@@ -420,7 +481,10 @@ mod tests {
     #[test]
     fn everything_has_a_default_and_what_is_in_force_can_be_read_again() {
         let config = read("").unwrap();
-        assert_eq!(config, Config::default());
+        let mut usual = Config::default();
+        usual.name_domains();
+        assert_eq!(config, usual);
+        assert!(config.to_toml().contains("internal_domain = \"local.compute.internal\""));
         assert_eq!(read(&config.to_toml()).unwrap(), config);
         let some = read(
             r#"
@@ -441,6 +505,19 @@ mod tests {
     }
 
     #[test]
+    fn names_are_in_the_domains_of_the_region_unless_others_are_chosen() {
+        for (text, internal, public) in [
+            ("", "local.compute.internal", "public.local.compute.internal"),
+            ("region = 'eu'\n[network]\npublic_domain = 'vm.example'", "eu.compute.internal", "vm.example"),
+            ("[network]\ninternal_domain = 'Lan'", "lan", "public.local.compute.internal"),
+            ("region = 'a_b'\n[network]\ninternal_domain = 'a'\npublic_domain = 'b'", "a", "b"),
+        ] {
+            let domains = read(text).unwrap().domains().unwrap();
+            assert_eq!((domains.all_internal()[0], domains.public()), (internal, public), "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_unknown_or_makes_no_sense_is_refused_by_its_name() {
         let cases = [
             ("stat_folder = '/x'", "stat_folder"),
@@ -452,6 +529,10 @@ mod tests {
             ("[api]\ntls_key = '/k'", "api.tls_key"),
             ("[network]\nmtu = 10", "network.mtu"),
             ("[network]\ncidr = '10.0.0.0/30'", "network.cidr"),
+            ("[network]\ninternal_domain = 'a..b'", "network.internal_domain"),
+            ("[network]\ninternal_domain = 'a'\npublic_domain = 'A'", "network.public_domain"),
+            ("region = 'a_b'", "network.internal_domain"),
+            ("[network]\nresolvers = ['dns.example']", "resolvers"),
             ("[[instance_types]]\nname = 'x'\nvcpus = 0\nmemory_mib = 64", "instance_types"),
             ("node = 'a b'", "node"),
             ("node = 1", "node"),

@@ -15,4 +15,5 @@ pub mod metadata;
 pub mod networks;
 pub mod node;
 pub mod records;
+pub mod routers;
 pub mod vmms;

@@ -243,9 +243,9 @@ impl HostMachines {
                 prefix_len: nic.prefix_len,
                 router: nic.router,
                 dns: nic.dns.clone(),
-                // A name with dots is a host's name and its domain.
-                host_name: nic.host_name.split('.').next().map(str::to_owned),
-                domain: nic.host_name.split_once('.').map(|(_, domain)| domain.to_owned()),
+                ntp: time_servers(nic),
+                host_name: nic.name.split('.').next().map(str::to_owned),
+                domain: nic.name.split_once('.').map(|(_, domain)| domain.to_owned()),
                 mtu: Some(nic.mtu),
                 lease_seconds: LEASE_SECONDS,
                 routes: Vec::new(),
@@ -390,6 +390,12 @@ async fn moments<T>(before: &'static str, after: &'static str, asked: impl Futur
     answer
 }
 
+/// Without the router while nobody keeps the clock that it tells of: guests look elsewhere only if they are told none.
+fn time_servers(nic: &NicPlan) -> Vec<Ipv4Addr> {
+    let is_good = |server: &Ipv4Addr| *server != nic.router || hostnet::clock_is_kept();
+    nic.ntp.iter().copied().filter(is_good).collect()
+}
+
 fn smbios(plan: &SmbiosPlan) -> Smbios {
     Smbios {
         manufacturer: plan.manufacturer.clone(),
@@ -403,11 +409,16 @@ fn smbios(plan: &SmbiosPlan) -> Smbios {
 
 /// With all its causes, as nobody sees them afterwards.
 pub(crate) fn failed(error: &dyn std::error::Error) -> HostError {
+    HostError::Failed(chain(error))
+}
+
+/// An error with all its causes.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
         text = format!("{text}: {cause}");
         source = cause.source();
     }
-    HostError::Failed(text)
+    text
 }

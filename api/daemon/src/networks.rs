@@ -11,7 +11,7 @@ use compute::outside::{
     ConnectError, Connection, GroupCounts, GroupPlan, GuardPlan, HostError, MemberPlan, NetworkPlan,
     Networks, Traffic,
 };
-use compute::resource;
+use compute::resource::{self, NetworkOf};
 use compute::store::Answer;
 use hostnet::{
     Bandwidth, Counts, Direction, Group, Member, Network, Outside, Peer, Policy, Protocol, Rule, Vpcs,
@@ -20,11 +20,13 @@ use tokio::sync::Mutex;
 
 use crate::fail;
 use crate::machines::failed;
+use crate::routers::Routers;
 
 /// The networks of this host.
 pub struct HostNetworks {
     host: Arc<Network>,
     vpcs: Vpcs,
+    routers: Routers,
     /// Those of VPCs that were asked for since the start.
     open: Mutex<HashMap<VpcId, Arc<Network>>>,
 }
@@ -32,7 +34,18 @@ pub struct HostNetworks {
 impl HostNetworks {
     /// The plain network and what VPCs are made with.
     pub fn new(host: Network, vpcs: Vpcs) -> Self {
-        Self { host: Arc::new(host), vpcs, open: Mutex::default() }
+        Self { host: Arc::new(host), vpcs, routers: Routers::default(), open: Mutex::default() }
+    }
+
+    /// Serves guests on their routers from now on: once, before any VPC is opened. The names are this service's.
+    pub fn serve_routers(&self, names: names::Service) {
+        self.routers.answer_by(names);
+        self.routers.serve(NetworkOf::Host, &self.host);
+    }
+
+    /// Serves nobody any more. The networks stay, for the next daemon.
+    pub fn close_routers(&self) {
+        self.routers.close();
     }
 
     /// The network of a plan, made if it is a VPC's and not there.
@@ -49,7 +62,9 @@ impl HostNetworks {
         fail::point("vpc.making");
         let network = self.vpcs.make(vpc.number(), cidr).await.map_err(|error| failed(&error))?;
         fail::point("vpc.made");
-        Ok(Arc::clone(open.entry(vpc).or_insert(Arc::new(network))))
+        let network = Arc::new(network);
+        self.routers.serve(NetworkOf::Vpc(vpc), &network);
+        Ok(Arc::clone(open.entry(vpc).or_insert(network)))
     }
 
     /// The network of a plan, if it is there.
@@ -138,6 +153,7 @@ impl Networks for HostNetworks {
             // Held, so that nobody makes it anew meanwhile.
             let mut open = self.open.lock().await;
             open.remove(&vpc);
+            self.routers.end(NetworkOf::Vpc(vpc)).await;
             fail::point("vpc.removing");
             self.vpcs.remove(vpc.number()).await.map_err(|error| failed(&error))?;
             fail::point("vpc.removed");

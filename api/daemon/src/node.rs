@@ -1,6 +1,7 @@
 //! A host's daemon from its start to its end: everything is opened, what was left is taken over, then requests are taken. Its
 //! end ends no guest.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::machines::HostMachines;
 use crate::metadata::MetadataSockets;
 use crate::networks::HostNetworks;
 use crate::records::SqliteStore;
+use crate::routers::{NAME_PORT, SERVICES};
 use crate::vmms::{CgroupChoice, Vmms, VmmsConfig, raise_descriptor_limit};
 use crate::{capacity, fail, host_key, listen};
 
@@ -74,12 +76,12 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let outside = Outside {
         store: records.clone(),
         machines: machines.clone(),
-        networks,
+        networks: networks.clone(),
         disks: Arc::new(HostDisks::new(store)),
         clock: Arc::new(HostClock),
         keys: keys.clone(),
     };
-    let compute = Compute::new(core_config(&config, capacity), outside);
+    let compute = Compute::new(core_config(&config, capacity)?, outside);
     let _ = core.set(Arc::downgrade(&compute));
     let identity = Arc::new(Identity::new(records, keys));
     metadata.answer_by(metadata::Service::new(
@@ -87,6 +89,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         Arc::clone(&identity),
         metadata::Config::default(),
     ));
+    let names = names::Config { resolvers: resolvers(&config), limits: names::Limits::default() };
+    let names = names::Service::open(&compute, names).await.context("the name service")?;
+    networks.serve_routers(names);
     compute.recover().await.context("taking over what was left")?;
     fail::point("node.recovered");
     machines.remove_stray_taps().await.context("removing stray taps")?;
@@ -110,6 +115,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     ready(&listeners);
     fail::point("node.ready");
     listeners.serve(service, ended()).await;
+    networks.close_routers();
     metadata.close();
     log::info!("ends; guests go on");
     Ok(())
@@ -121,6 +127,7 @@ async fn networks(config: &Config) -> anyhow::Result<HostNetworks> {
         prefix: config.network.prefix.clone(),
         table: config.network.table.clone(),
         pool: config.network.public_addresses.clone(),
+        services: SERVICES.to_vec(),
         ..hostnet::Config::default()
     };
     let vpcs = VpcsConfig {
@@ -129,6 +136,7 @@ async fn networks(config: &Config) -> anyhow::Result<HostNetworks> {
         table: config.network.table.clone(),
         transfer: config.network.transfer,
         pool: config.network.public_addresses.clone(),
+        services: SERVICES.to_vec(),
         ..VpcsConfig::default()
     };
     let host = Network::open(network).await.context("the guests' network")?;
@@ -210,23 +218,33 @@ async fn vmms(config: &Config, tell: Tell) -> anyhow::Result<Vmms> {
     Ok(Vmms::open(vmms, tell).await?)
 }
 
-fn core_config(config: &Config, capacity: compute::capacity::Amounts) -> compute::compute::Config {
-    let dns = match config.network.dns.is_empty() {
-        true => hostnet::dns_servers(),
-        false => config.network.dns.clone(),
-    };
-    compute::compute::Config {
+/// Whom the name service asks.
+fn resolvers(config: &Config) -> names::Resolvers {
+    let chosen = config.network.resolvers.clone();
+    Box::new(move || {
+        let all = if chosen.is_empty() { hostnet::resolvers() } else { chosen.clone() };
+        all.into_iter().map(|address| SocketAddr::new(address, NAME_PORT)).collect()
+    })
+}
+
+fn core_config(
+    config: &Config,
+    capacity: compute::capacity::Amounts,
+) -> anyhow::Result<compute::compute::Config> {
+    Ok(compute::compute::Config {
         node: config.node.clone(),
         catalog: config.catalog(),
         capacity,
         allowance: config.allowance(),
         network: config.network.cidr,
-        dns,
+        dns: config.network.dns.clone(),
+        ntp: config.network.ntp.clone(),
+        domains: config.domains()?,
         mtu: config.network.mtu,
         public_addresses: config.network.public_addresses.clone(),
         limits: config.lifecycle_limits(),
         charging: config.charging(),
-    }
+    })
 }
 
 /// Removes sessions that are over.

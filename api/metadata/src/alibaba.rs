@@ -20,8 +20,8 @@ const DISKS: &[Part] = &[Part::Disks];
 
 /// What is under each version.
 pub static ROWS: &[Row] = &[
-    Row::text("meta-data/dns-conf/nameservers", SINCE, RECORD, |at| {
-        lines(at.view.dns.iter().map(ToString::to_string).collect())
+    Row::text("meta-data/dns-conf/nameservers", SINCE, NETWORK, |at| {
+        lines(at.view.name_servers.iter().map(ToString::to_string).collect())
     }),
     Row::text("meta-data/eipv4", SINCE, NETWORK, |at| Some(at.view.nic()?.public?.to_string())),
     Row::text("meta-data/hibernation/configured", SINCE, RECORD, |_| Some("false".to_owned())),
@@ -51,8 +51,8 @@ pub static ROWS: &[Row] = &[
         Some(nic(at)?.subnet.as_ref()?.cidr.to_string())
     }),
     Row::text(mac!("vswitch-id"), SINCE, NETWORK, |at| Some(nic(at)?.interface.subnet.to_string())),
-    Row::text("meta-data/ntp-conf/ntp-servers", SINCE, RECORD, |at| {
-        lines(at.view.config.ntp_servers.clone())
+    Row::text("meta-data/ntp-conf/ntp-servers", SINCE, NETWORK, |at| {
+        lines(at.view.time_servers.iter().map(ToString::to_string).collect())
     }),
     Row::text("meta-data/owner-account-id", SINCE, RECORD, |at| Some(at.view.instance.account.clone())),
     Row::text("meta-data/private-ipv4", SINCE, RECORD, |at| {

@@ -6,7 +6,6 @@ use compute::resource::{Cloud, VolumeKind};
 use serde_json::{Value, json};
 
 use crate::document::{spaced, time};
-use crate::openstack;
 use crate::role::RoleDocument;
 use crate::tree::{At, Row};
 use crate::view::{Nic, Part};
@@ -154,32 +153,23 @@ fn manifest(at: &At<'_>) -> Option<String> {
     Some(location.filter(|location| !location.is_empty()).unwrap_or_else(|| "(unknown)".to_owned()))
 }
 
-fn domain<'a>(at: &'a At<'_>) -> Option<&'a str> {
-    match at.view.instance.cloud {
-        Cloud::Huawei => Some(openstack::DOMAIN),
-        Cloud::Native | Cloud::Ec2 | Cloud::Alibaba => at.view.config.internal_domain.as_deref(),
-    }
-}
-
 fn local_hostname(at: &At<'_>) -> Option<String> {
-    Some(at.view.internal_name(&at.view.instance.host_name, domain(at)))
+    Some(at.view.internal_name(at.view.instance.cloud))
 }
 
 fn nic_hostname(at: &At<'_>) -> Option<String> {
     let interface = &nic(at)?.interface;
-    if interface.index == 0 {
-        return local_hostname(at);
+    match interface.index {
+        0 => local_hostname(at),
+        _ => Some(at.view.domains.of_private(at.view.instance.cloud, interface.address)),
     }
-    let dashed = interface.address.to_string().replace('.', "-");
-    Some(at.view.internal_name(&format!("ip-{dashed}"), domain(at)))
 }
 
 fn public_name(at: &At<'_>, nic: &Nic) -> Option<String> {
-    if at.view.instance.cloud == Cloud::Huawei {
-        return local_hostname(at);
+    match at.view.instance.cloud {
+        Cloud::Huawei => local_hostname(at),
+        Cloud::Native | Cloud::Ec2 | Cloud::Alibaba => Some(at.view.domains.of_public(nic.public?)),
     }
-    let (address, domain) = (nic.public?, at.view.config.public_domain.as_ref()?);
-    Some(format!("ec2-{}.{domain}", address.to_string().replace('.', "-")))
 }
 
 fn vpc_cidr(at: &At<'_>) -> Option<String> {

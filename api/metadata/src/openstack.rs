@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use compute::charge::Terms;
 use compute::compute::uuid_of;
+use compute::resource::Cloud;
 use serde_json::{Map, Value, json};
 
 use crate::role::RoleDocument;
@@ -25,9 +26,6 @@ pub const VERSIONS: &[&str] = &[
     "2017-02-22",
     "2018-08-27",
 ];
-
-/// The domain of host names.
-pub const DOMAIN: &str = "novalocal";
 
 /// Bytes of chance that a guest gets to begin with, as OpenStack gives.
 const SEED_BYTES: usize = 512;
@@ -50,7 +48,7 @@ pub static ROWS: &[Row] = &[
 fn meta_data(at: &At<'_>) -> Value {
     let view = at.view;
     let instance = &view.instance;
-    let hostname = view.internal_name(&instance.host_name, Some(DOMAIN));
+    let hostname = view.internal_name(Cloud::Huawei);
     let name = if instance.name.is_empty() { &instance.host_name } else { &instance.name };
     let mut seed = [0; SEED_BYTES];
     // Fails only where the system has no chance to give, and there the token key was not drawn either.
@@ -123,6 +121,6 @@ fn network_data(at: &At<'_>) -> Value {
         }));
     }
     let services: Vec<Value> =
-        at.view.dns.iter().map(|address| json!({ "type": "dns", "address": address })).collect();
+        at.view.name_servers.iter().map(|address| json!({ "type": "dns", "address": address })).collect();
     json!({ "links": links, "networks": networks, "services": services })
 }

@@ -30,12 +30,6 @@ const MAX_HEADERS: usize = 64;
 /// What is chosen for a host.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    /// The domain of internal host names, without a dot before it; `None` where no name server knows one.
-    pub internal_domain: Option<String>,
-    /// The domain of the names of public addresses, `ec2-203-0-113-5.DOMAIN`; `None` where they have none.
-    pub public_domain: Option<String>,
-    /// Time servers that guests are told.
-    pub ntp_servers: Vec<String>,
     /// Where guests are told to get packages, as `http://mirror.example`.
     pub package_mirror: Option<String>,
     /// What keeps one guest from hurting the others.

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use compute::compute::{Compute, ComputeError};
+use compute::dns::Domains;
 use compute::id::{ImageId, VolumeId};
 use compute::identity::{Account, Identity, LookError};
-use compute::resource::{Image, Instance, Interface, SecurityGroup, Subnet, Volume, Vpc};
+use compute::resource::{Cloud, Image, Instance, Interface, SecurityGroup, Subnet, Volume, Vpc};
 
 use crate::service::Config;
 
@@ -33,8 +34,12 @@ pub struct View {
     pub config: Arc<Config>,
     /// The region.
     pub region: String,
-    /// Name servers that guests are told.
-    pub dns: Vec<Ipv4Addr>,
+    /// The domains of names.
+    pub domains: Domains,
+    /// Name servers that it is told; none while its network is not looked up.
+    pub name_servers: Vec<Ipv4Addr>,
+    /// Time servers that it is told; none while its network is not looked up.
+    pub time_servers: Vec<Ipv4Addr>,
     /// The MTU that guests are told, in bytes.
     pub mtu: u16,
     /// Its network interfaces in the order of their slots.
@@ -86,7 +91,9 @@ impl View {
             instance,
             config,
             region: chosen.catalog.region.clone(),
-            dns: chosen.dns.clone(),
+            domains: chosen.domains.clone(),
+            name_servers: Vec::new(),
+            time_servers: Vec::new(),
             mtu: chosen.mtu,
             nics: Vec::new(),
             disks: Vec::new(),
@@ -95,6 +102,10 @@ impl View {
         };
         if parts.contains(&Part::Network) {
             view.nics = nics(compute, &view.instance).await?;
+            if let Some(subnet) = view.nic().and_then(|nic| nic.subnet.clone()) {
+                view.name_servers = chosen.name_servers(&subnet);
+                view.time_servers = chosen.time_servers(&subnet);
+            }
         }
         if parts.contains(&Part::Disks) {
             let ids: Vec<VolumeId> = view.instance.disks.iter().map(|disk| disk.volume).collect();
@@ -141,12 +152,9 @@ impl View {
         self.instance.tags.0.iter().filter(move |(key, _)| is_shown && is_word(key))
     }
 
-    /// Its name among the network's own; a host name that has a domain is one.
-    pub fn internal_name(&self, host_name: &str, domain: Option<&str>) -> String {
-        match domain {
-            Some(domain) if !host_name.contains('.') => format!("{host_name}.{domain}"),
-            Some(_) | None => host_name.to_owned(),
-        }
+    /// Its internal name in a cloud.
+    pub fn internal_name(&self, cloud: Cloud) -> String {
+        self.domains.of_host(cloud, &self.instance.host_name)
     }
 }
 

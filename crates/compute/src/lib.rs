@@ -8,6 +8,7 @@ pub mod access;
 pub mod capacity;
 pub mod charge;
 pub mod compute;
+pub mod dns;
 pub mod id;
 pub mod identity;
 pub mod key_pair;

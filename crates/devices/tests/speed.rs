@@ -97,6 +97,7 @@ fn packets_past_the_services() {
         prefix_len: 24,
         router: ROUTER,
         dns: Vec::new(),
+        ntp: Vec::new(),
         host_name: None,
         domain: None,
         mtu: None,

@@ -141,6 +141,18 @@ pub struct OpenTapError {
     pub source: HostError,
 }
 
+/// Why there is no socket for a service to guests.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot serve guests at {address}, port {port}")]
+pub struct BindServiceError {
+    /// The address; 0.0.0.0 for all of a VPC's routers.
+    pub address: Ipv4Addr,
+    /// The port.
+    pub port: u16,
+    /// Why.
+    pub source: HostError,
+}
+
 /// Why a guest cannot be detached.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -12,7 +12,8 @@
 //!
 //! Called by the daemon, with the rights to do this (root, or CAP_NET_ADMIN, CAP_SYS_ADMIN for VPCs, and the right to write
 //! below /proc/sys/net), always in the same namespace. Answers no DHCP and gives no addresses out: the first is the VMM's,
-//! the second the caller's. IPv4 only.
+//! the second the caller's. Of what guests find on their routers, the time is told here ([`serve_time`]); for all else there
+//! are sockets ([`Network::bind_udp`]). IPv4 only.
 //!
 //! Whatever is done here may be done again: opening and attaching repair what is there, detaching and closing succeed
 //! where nothing is. Links, routes and rules of others are never touched.
@@ -30,19 +31,22 @@ mod policy;
 mod public;
 mod resolvers;
 mod rules;
+mod service;
 mod sysctl;
+mod time;
 mod tun;
 mod vpc;
 
 pub use error::{
-    ApplyPolicyError, AttachTapError, CloseNetworkError, ConnectError, DetachTapError, HostError,
-    ListTapsError, MakeVpcError, OpenNetworkError, OpenTapError, OpenVpcsError, ReadCountsError,
+    ApplyPolicyError, AttachTapError, BindServiceError, CloseNetworkError, ConnectError, DetachTapError,
+    HostError, ListTapsError, MakeVpcError, OpenNetworkError, OpenTapError, OpenVpcsError, ReadCountsError,
     RemoveVpcError,
 };
 pub use network::{Attachment, Config, Network, ROUTER_MAC, Service};
 pub use policy::{
     Bandwidth, Counts, Direction, DropCount, Group, Member, Outside, Peer, Policy, Protocol, Rule, RuleCount,
 };
-pub use resolvers::dns_servers;
+pub use resolvers::resolvers;
+pub use time::{TIME_PORT, clock_is_kept, serve_time};
 pub use tun::open_tap;
 pub use vpc::{Vpcs, VpcsConfig};

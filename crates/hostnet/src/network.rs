@@ -41,8 +41,8 @@ pub struct Config {
     pub table: String,
     /// Where guests' public addresses are from; the host must have none of them itself.
     pub pool: Vec<Ipv4Net>,
-    /// What guests may reach on their router, which is this host, or in a VPC whatever listens in its namespace. It can
-    /// always be pinged.
+    /// What guests may reach on their routers, at 1024 packets in a second each at most: see [`Network::bind_udp`]. A router
+    /// can always be pinged.
     pub services: Vec<Service>,
     /// To which group of nflog (`nft` calls it a log group) the first packet of each connection is told that a rule lets
     /// pass or that none does, in the network's namespace: with a prefix of the form `accept in/GROUP`, `accept out/GROUP`,
@@ -479,7 +479,7 @@ impl Network {
     }
 }
 
-fn router(cidr: Ipv4Net) -> Ipv4Addr {
+pub(crate) fn router(cidr: Ipv4Net) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(cidr.network()) | 1)
 }
 

@@ -1,36 +1,37 @@
-//! Which name servers to tell guests: the host's own, where a guest can reach them.
+//! Whom this host asks for names. For who asks in its place: some of them answer nobody else.
 
 use std::fs;
-use std::net::Ipv4Addr;
-use std::path::Path;
+use std::net::{IpAddr, Ipv4Addr};
 
 use resolv_conf::{Config, ScopedIp};
 
 /// Where a host says whom it asks.
-const RESOLVERS: &str = "/etc/resolv.conf";
+const FILE: &str = "/etc/resolv.conf";
 
-/// Where systemd-resolved says whom it asks in turn, when it is the host's only name server.
-const UPSTREAM: &str = "/run/systemd/resolve/resolv.conf";
+/// Whom to ask where there is no such file, or nobody in it (resolv.conf(5)).
+const USUAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// The IPv4 name servers of this host that can be reached from elsewhere, in its order of preference. Where it only has one
-/// of its own on a loopback address, as with systemd-resolved, those that this one asks. Empty if there is none.
-pub fn dns_servers() -> Vec<Ipv4Addr> {
-    first_usable(&[Path::new(RESOLVERS), Path::new(UPSTREAM)])
+/// The name servers of this host, in its order of preference; a local one (systemd-resolved, dnsmasq) among them. At least
+/// one, which may not be there.
+pub fn resolvers() -> Vec<IpAddr> {
+    // What cannot be read says nothing.
+    read(&fs::read(FILE).unwrap_or_default())
 }
 
-fn first_usable(files: &[&Path]) -> Vec<Ipv4Addr> {
-    let servers = files.iter().filter_map(|file| fs::read(file).ok()).map(|text| usable(&text));
-    servers.into_iter().find(|servers| !servers.is_empty()).unwrap_or_default()
-}
-
-fn usable(text: &[u8]) -> Vec<Ipv4Addr> {
+fn read(text: &[u8]) -> Vec<IpAddr> {
     // Lines that are not understood do not hide those that are.
     let (config, _) = Config::parse_with_errors(text);
     let addresses = config.nameservers.iter().filter_map(|server| match server {
-        ScopedIp::V4(address) => Some(*address),
-        ScopedIp::V6(..) => None,
+        ScopedIp::V4(address) => Some(IpAddr::V4(*address)),
+        ScopedIp::V6(address, None) => Some(IpAddr::V6(*address)),
+        // A name of a link: a router that is also known by another address, mostly.
+        ScopedIp::V6(_, Some(_)) => None,
     });
-    addresses.filter(|address| !address.is_loopback() && !address.is_unspecified()).collect()
+    let mut addresses: Vec<IpAddr> = addresses.filter(|address| !address.is_unspecified()).collect();
+    if addresses.is_empty() {
+        addresses.push(USUAL);
+    }
+    addresses
 }
 
 #[cfg(test)]
@@ -38,37 +39,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_servers_that_a_guest_can_reach() {
-        let address = |last| Ipv4Addr::new(192, 0, 2, last);
+    fn all_servers_that_can_be_asked() {
+        let all = |text: &str| text.split(' ').map(|one| one.parse().unwrap()).collect::<Vec<IpAddr>>();
         for (text, expected) in [
-            ("nameserver 192.0.2.1\nnameserver 192.0.2.2\n", vec![address(1), address(2)]),
-            ("nameserver 127.0.0.53\noptions edns0 trust-ad\nsearch lan\n", vec![]),
-            ("nameserver 127.0.0.1\nnameserver 192.0.2.3\n", vec![address(3)]),
-            ("nameserver ::1\nnameserver 2001:db8::1\nnameserver fe80::1%eth0\n", vec![]),
-            ("nameserver 0.0.0.0\n", vec![]),
-            ("nonsense here\nnameserver\nnameserver 1.2.3\nnameserver 192.0.2.4\n", vec![address(4)]),
-            ("", vec![]),
+            ("nameserver 192.0.2.1\nnameserver 192.0.2.2\n", "192.0.2.1 192.0.2.2"),
+            ("nameserver 127.0.0.53\noptions edns0 trust-ad\nsearch lan\n", "127.0.0.53"),
+            ("nameserver ::1\nnameserver 2001:db8::1\nnameserver fe80::1%eth0\n", "::1 2001:db8::1"),
+            ("nameserver 0.0.0.0\nnameserver 192.0.2.3\n", "192.0.2.3"),
+            ("nonsense here\nnameserver\nnameserver 1.2.3\nnameserver 192.0.2.4\n", "192.0.2.4"),
+            ("nameserver 0.0.0.0\n", "127.0.0.1"),
+            ("", "127.0.0.1"),
         ] {
-            assert_eq!(usable(text.as_bytes()), expected, "{text:?}");
+            assert_eq!(read(text.as_bytes()), all(expected), "{text:?}");
         }
-        assert_eq!(usable(&[0xff, 0, b'\n']), [] as [Ipv4Addr; 0]);
-    }
-
-    #[test]
-    fn a_local_server_leads_to_those_that_it_asks() {
-        let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| {
-            let path = folder.path().join(name);
-            fs::write(&path, text).unwrap();
-            path
-        };
-        let stub = write("stub", "nameserver 127.0.0.53\n");
-        let upstream = write("upstream", "nameserver 192.0.2.9\n");
-        let missing = folder.path().join("missing");
-        let found = vec![Ipv4Addr::new(192, 0, 2, 9)];
-        assert_eq!(first_usable(&[&stub, &upstream]), found);
-        assert_eq!(first_usable(&[&missing, &upstream]), found);
-        assert_eq!(first_usable(&[&upstream, &stub]), found);
-        assert_eq!(first_usable(&[&stub, &missing]), [] as [Ipv4Addr; 0]);
+        assert_eq!(read(&[0xff, 0, b'\n']), [USUAL]);
     }
 }

@@ -66,7 +66,8 @@ pub struct CreateSubnet {
     /// Where it is. Default: the only zone, or the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<PlaceName>,
-    /// Give instances in it no way out of their VPC but by public addresses of their own. Name servers are outside too.
+    /// Give instances in it no way out of their VPC but by public addresses of their own. Their router tells
+    /// them names of the outside all the same; other name servers are outside.
     #[serde(default)]
     pub private: bool,
     /// What to call it.

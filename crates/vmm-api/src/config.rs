@@ -171,6 +171,10 @@ pub struct Dhcp {
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dns: Vec<Ipv4Addr>,
+    /// Time servers, at most 8. Clients that take no more than the shortest messages may not get them.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ntp: Vec<Ipv4Addr>,
     /// The host name, whatever the guest asks for: at most 63 letters, digits and hyphens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_name: Option<String>,

@@ -18,6 +18,7 @@ fn lease(dhcp: Dhcp) -> DhcpConfig {
         prefix_len: dhcp.prefix_len,
         router: dhcp.router,
         dns: dhcp.dns,
+        ntp: dhcp.ntp,
         host_name: dhcp.host_name,
         domain: dhcp.domain,
         mtu: dhcp.mtu,

@@ -145,6 +145,7 @@ fn lease() -> DhcpConfig {
         prefix_len: 24,
         router: Ipv4Addr::new(10, 0, 0, 1),
         dns: vec![Ipv4Addr::new(9, 9, 9, 9); 8],
+        ntp: vec![Ipv4Addr::new(9, 9, 9, 9); 8],
         host_name: Some("h".repeat(63)),
         domain: Some("d".repeat(253)),
         mtu: Some(1400),

@@ -61,6 +61,7 @@ fn a_guest_finds_its_metadata_and_speaks_for_nobody_else() {
             prefix_len: 24,
             router: [10, 7, 0, 1].into(),
             dns: vec![],
+            ntp: vec![],
             host_name: None,
             domain: None,
             mtu: None,

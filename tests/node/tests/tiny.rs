@@ -187,6 +187,7 @@ fn a_guest_gets_and_renews_its_address_from_its_vmm() {
         prefix_len: 20,
         router: [10, 7, 0, 1].into(),
         dns: vec![[9, 9, 9, 9].into(), [1, 1, 1, 1].into()],
+        ntp: vec![],
         host_name: Some("web-1".to_owned()),
         domain: Some("compute.internal".to_owned()),
         mtu: Some(1400),

@@ -10,6 +10,7 @@ mod faults;
 mod guest;
 #[path = "../host/mod.rs"]
 mod host;
+mod names;
 mod networks;
 mod node;
 mod secrets;

@@ -1,23 +1,17 @@
 //! What callers get of networks on a real host: connections to guests that have a network stack of their own, what security
 //! groups counted of what these send each other, and subnets that nothing leaves.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
 use native_api::InstanceState::Stopped;
-use native_api::{
-    Client, ClientError, ConnectQuery, ErrorCode, Instance, InstanceId, Operation, SecurityGroupCounts,
-};
-use nix::sched::{CloneFlags, setns};
+use native_api::{Client, ClientError, ConnectQuery, ErrorCode, InstanceId, Operation, SecurityGroupCounts};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::guest::Guest;
-use crate::node::{LOOK, PATIENCE, in_namespace};
+use crate::node::{self, LOOK, PATIENCE, in_namespace};
 use crate::story::{Story, of};
 
 /// How long something is waited for that does not come.
@@ -25,31 +19,6 @@ const SHORT_MS: u64 = 300;
 
 /// Somebody outside, behind a link of the host's.
 const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 9);
-
-/// Has somebody be the guest of an instance that runs: the VMM has none, and leaves its tap to others.
-async fn play(story: &mut Story, id: &InstanceId) -> (Guest, Ipv4Addr) {
-    let instance: Instance = story.instance(id).await;
-    let interface = &instance.network_interfaces[0];
-    let tap = interface.id.as_str().replace("eni", "bothy");
-    let namespace =
-        story.node.path().join("run/netns").join(interface.vpc.as_str().trim_start_matches("vpc-"));
-    let address = interface.private_address;
-    let (tap, router) = match namespace.exists() {
-        true => (open_within(namespace, tap), Ipv4Addr::new(10, 0, 1, 1)),
-        false => (hostnet::open_tap(&tap).unwrap().into(), Ipv4Addr::new(10, 98, 0, 1)),
-    };
-    let mac: Vec<u8> =
-        interface.mac.as_str().split(':').map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
-    (Guest::new(tap, mac.try_into().unwrap(), address, router), address)
-}
-
-fn open_within(namespace: PathBuf, tap: String) -> File {
-    let open = move || {
-        setns(File::open(namespace).unwrap(), CloneFlags::CLONE_NEWNET).unwrap();
-        hostnet::open_tap(&tap).unwrap().into()
-    };
-    std::thread::spawn(open).join().unwrap()
-}
 
 fn query(port: u16, wait_ms: u64) -> ConnectQuery {
     ConnectQuery { port: of(json!(port)), wait_ms: of(json!(wait_ms)) }
@@ -87,7 +56,8 @@ fn guests_are_connected_to_wherever_they_are() {
         }
         let client = story.node.client();
         for id in [&inside, other] {
-            let (guest, address) = play(&mut story, id).await;
+            let guest = story.play(id).await;
+            let address = guest.address;
             let listener = guest.run(move || TcpListener::bind((address, 22)).unwrap());
             let serving = guest.spawn(move || {
                 let (mut stream, peer) = listener.accept().unwrap();
@@ -140,8 +110,8 @@ fn a_private_subnet_is_left_by_public_addresses_only_and_groups_count() {
         for id in &two {
             story.runs(id).await;
         }
-        let (server, server_address) = play(&mut story, &two[0]).await;
-        let (other, other_address) = play(&mut story, &two[1]).await;
+        let (server, other) = (story.play(&two[0]).await, story.play(&two[1]).await);
+        let (server_address, other_address) = (server.address, other.address);
 
         // One connection is let in and one is not.
         let _listener = server.run(move || TcpListener::bind((server_address, 22)).unwrap());
@@ -199,7 +169,5 @@ fn a_private_subnet_is_left_by_public_addresses_only_and_groups_count() {
 
 fn run(line: &str) -> String {
     let words: Vec<&str> = line.split(' ').collect();
-    let output = Command::new(words[0]).args(&words[1..]).output().unwrap();
-    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    node::run(words[0], &words[1..])
 }

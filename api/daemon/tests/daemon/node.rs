@@ -318,7 +318,8 @@ fn ip(arguments: &[&str]) {
     run("ip", arguments);
 }
 
-fn run(program: &str, arguments: &[&str]) -> String {
+/// Runs a program that must succeed, and gives what it printed.
+pub fn run(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output().unwrap();
     assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()

@@ -2,6 +2,8 @@
 //! and looked for each time that a daemon has come back.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fs::File;
+use std::net::Ipv4Addr;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::ExitStatus;
@@ -12,10 +14,12 @@ use native_api::{
     InstanceState, Job, JobId, JobState, LaunchRequest, Launched, Operation, Page, Snapshot, SnapshotId,
     SnapshotState, Volume, VolumeId, VolumeState,
 };
+use nix::sched::{CloneFlags, setns};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::guest::Guest;
 use crate::node::{Environment, LOOK, Node, PATIENCE};
 
 /// A host, its caller, and what that was told.
@@ -41,6 +45,14 @@ pub fn of<T: DeserializeOwned>(value: Value) -> T {
 }
 
 const NOTHING: Option<&()> = None;
+
+fn open_within(namespace: PathBuf, tap: String) -> File {
+    let open = move || {
+        setns(File::open(namespace).unwrap(), CloneFlags::CLONE_NEWNET).unwrap();
+        hostnet::open_tap(&tap).unwrap().into()
+    };
+    std::thread::spawn(open).join().unwrap()
+}
 
 impl Story {
     /// On a new host, with daemons that die there.
@@ -78,6 +90,25 @@ impl Story {
             self.is_dead().await;
         }
         self.check_all().await;
+    }
+
+    /// Has somebody be the guest of an instance that runs: the fake VMM has none, and leaves its tap to others. Subnets of VPCs
+    /// have 24 bits in all stories.
+    pub async fn play(&mut self, id: &InstanceId) -> Guest {
+        let instance: Instance = self.instance(id).await;
+        let interface = &instance.network_interfaces[0];
+        let tap = interface.id.as_str().replace("eni", "bothy");
+        let vpc = interface.vpc.as_str().trim_start_matches("vpc-");
+        let namespace = self.node.path().join("run/netns").join(vpc);
+        let address = interface.private_address;
+        let [a, b, c, _] = address.octets();
+        let (tap, router) = match namespace.exists() {
+            true => (open_within(namespace, tap), Ipv4Addr::new(a, b, c, 1)),
+            false => (hostnet::open_tap(&tap).unwrap().into(), Ipv4Addr::new(10, 98, 0, 1)),
+        };
+        let mac: Vec<u8> =
+            interface.mac.as_str().split(':').map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
+        Guest::new(tap, mac.try_into().unwrap(), address, router)
     }
 
     /// Starts a daemon that does not die.

@@ -377,6 +377,8 @@ impl Node {
             allowance: Amounts::UNLIMITED,
             network: "10.98.0.0/22".parse().unwrap(),
             dns: vec![],
+            ntp: vec![],
+            domains: compute::dns::Domains::of_region("local").unwrap(),
             mtu: 1500,
             public_addresses: vec!["203.0.113.0/29".parse().unwrap()],
             limits: LifeLimits::default(),

@@ -13,6 +13,7 @@ use compute::compute::{
     Compute, Config as CoreConfig, DiskRequest, ImageChange, InstanceRequest, Launch, ManualClock, NewImage,
     Outside, SourceRequest,
 };
+use compute::dns::Domains;
 use compute::id::{ImageId, InstanceId, InterfaceId, SnapshotId, VolumeId, VpcId};
 use compute::identity::{AccountId, Identity};
 use compute::lifecycle::{AfterHostReboot, OnFailure, OnPowerOff, Report, Rules};
@@ -205,6 +206,8 @@ impl Host {
             allowance: Amounts::UNLIMITED,
             network: "10.98.0.0/22".parse().unwrap(),
             dns: vec!["10.98.0.2".parse().unwrap(), "10.98.0.3".parse().unwrap()],
+            ntp: vec!["10.98.0.2".parse().unwrap()],
+            domains: Domains::new("compute.internal", "compute.example").unwrap(),
             mtu: 1500,
             public_addresses: vec!["203.0.113.0/29".parse().unwrap()],
             limits: Default::default(),
@@ -216,13 +219,7 @@ impl Host {
         let account = identity.create_account("acme", Amounts::UNLIMITED, now).await.unwrap().id;
         let image = image(&compute, &account.to_string()).await;
         compute.import_key_pair(&account.to_string(), "my key", KEY, Tags::default()).await.unwrap();
-        let config = Config {
-            internal_domain: Some("compute.internal".to_owned()),
-            public_domain: Some("compute.example".to_owned()),
-            ntp_servers: vec!["ntp1.aliyun.com".to_owned(), "ntp2.aliyun.com".to_owned()],
-            package_mirror: Some("http://mirror.example".to_owned()),
-            limits,
-        };
+        let config = Config { package_mirror: Some("http://mirror.example".to_owned()), limits };
         let service = Service::new(compute.clone(), identity.clone(), config);
         let (ending, _) = watch::channel(false);
         Self {

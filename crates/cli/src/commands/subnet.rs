@@ -16,8 +16,9 @@ Examples:
   bothy subnet create shop 10.0.1.0/24 --name front
   bothy subnet create shop 10.0.2.0/24 --name back --private
 
-From a private subnet nothing goes out of the VPC, not to name servers either, unless the instance
-has a public address of its own. It gets its metadata, and bothy ssh gets to it, all the same.";
+From a private subnet nothing goes out of the VPC unless the instance has a public address of its
+own. Its router answers it, names of the outside too; it gets its metadata, and bothy ssh gets to it,
+all the same.";
 
 /// What can be done with subnets.
 #[derive(clap::Subcommand)]

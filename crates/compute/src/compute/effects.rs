@@ -178,8 +178,9 @@ impl Compute {
             address: interface.address,
             prefix_len: subnet.cidr.prefix_len(),
             router: subnet.router(),
-            dns: self.config.dns.clone(),
-            host_name: instance.host_name.clone(),
+            dns: self.config.name_servers(subnet),
+            ntp: self.config.time_servers(subnet),
+            name: self.config.domains.of_host(instance.cloud, &instance.host_name),
             mtu: self.config.mtu,
             hop_limit: instance.metadata_options.ttl(),
         }

@@ -13,6 +13,7 @@ use super::ledger::{AddressHold, Hold};
 use super::{Compute, ComputeError, Token};
 use crate::capacity::{Amounts, Ask};
 use crate::charge::Terms;
+use crate::dns::{MAX_HOST_NAME, is_label, private_label};
 use crate::id::{
     ImageId, InstanceId, InterfaceId, ReservationId, SecurityGroupId, SnapshotId, SubnetId, VolumeId,
 };
@@ -520,7 +521,6 @@ impl Compute {
             });
             disks.push(InstanceDisk { volume, device, delete_with_instance });
         }
-        let dashed = address.to_string().replace('.', "-");
         let place = Instance::password_place(id);
         drawn.instances.push(Instance {
             id,
@@ -531,7 +531,7 @@ impl Compute {
             cloud: request.cloud,
             name: request.name.clone(),
             description: request.description.clone(),
-            host_name: request.host_name.clone().unwrap_or_else(|| format!("ip-{dashed}")),
+            host_name: request.host_name.clone().unwrap_or_else(|| private_label(address)),
             image: kind.image.id,
             instance_type: kind.instance_type.name.clone(),
             vcpus: kind.instance_type.vcpus,
@@ -687,14 +687,7 @@ pub(super) fn check_words(name: Option<&str>, tags: Option<&Tags>) -> Result<(),
 
 /// Checks a host name: labels of letters, digits and hyphens (RFC 1123), 64 characters in all as Linux has it.
 pub(super) fn check_host_name(name: &str) -> Result<(), ComputeError> {
-    let is_label = |label: &str| {
-        !label.is_empty()
-            && label.len() <= 63
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-    };
-    if name.len() <= 64 && name.split('.').all(is_label) {
+    if name.len() <= MAX_HOST_NAME && name.split('.').all(is_label) {
         return Ok(());
     }
     let why = "is no host name: letters, digits and hyphens, at most 64 characters";

@@ -57,10 +57,11 @@ pub use volumes::{MAX_ATTACHED, NewVolume, VolumeChange};
 
 use crate::capacity::Amounts;
 use crate::charge;
+use crate::dns::Domains;
 use crate::id::InstanceId;
 use crate::lifecycle::Limits;
 use crate::outside::{Disks, Machines, Networks, Sight};
-use crate::resource::Catalog;
+use crate::resource::{Catalog, Subnet};
 use crate::secrets::SealingKeys;
 use crate::store::Store;
 
@@ -77,8 +78,12 @@ pub struct Config {
     pub allowance: Amounts,
     /// The plain network that default VPCs are in.
     pub network: Ipv4Net,
-    /// Name servers that guests are told.
+    /// Name servers that guests are told; none for the router of each one's subnet, which serves the names of its network.
     pub dns: Vec<Ipv4Addr>,
+    /// Time servers that guests are told; none for the router, too.
+    pub ntp: Vec<Ipv4Addr>,
+    /// The domains of their names.
+    pub domains: Domains,
     /// The MTU that guests are told.
     pub mtu: u16,
     /// Public addresses that can be allocated.
@@ -87,6 +92,22 @@ pub struct Config {
     pub limits: Limits,
     /// How subscriptions are dealt with.
     pub charging: charge::Policy,
+}
+
+impl Config {
+    /// The name servers that guests of a subnet are told.
+    pub fn name_servers(&self, subnet: &Subnet) -> Vec<Ipv4Addr> {
+        or_router(&self.dns, subnet)
+    }
+
+    /// The time servers that guests of a subnet are told.
+    pub fn time_servers(&self, subnet: &Subnet) -> Vec<Ipv4Addr> {
+        or_router(&self.ntp, subnet)
+    }
+}
+
+fn or_router(chosen: &[Ipv4Addr], subnet: &Subnet) -> Vec<Ipv4Addr> {
+    if chosen.is_empty() { vec![subnet.router()] } else { chosen.to_vec() }
 }
 
 /// The world outside.

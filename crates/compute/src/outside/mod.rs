@@ -83,8 +83,10 @@ pub struct NicPlan {
     pub router: Ipv4Addr,
     /// Name servers.
     pub dns: Vec<Ipv4Addr>,
-    /// The host name.
-    pub host_name: String,
+    /// Time servers.
+    pub ntp: Vec<Ipv4Addr>,
+    /// The host name with its domain.
+    pub name: String,
     /// The MTU, in bytes.
     pub mtu: u16,
     /// How many hops behind the guest its metadata service can be reached.

@@ -182,7 +182,9 @@ impl Content {
                 content.chains.insert(chain, Chain::Unknown);
             }
             for (word, foreign) in [("set", Kind::ForeignSet), ("map", Kind::ForeignMap)] {
-                let Some(name) = name(object, word).filter(|name| !table::is_guests(name)) else { continue };
+                let Some(name) = name(object, word).filter(|name| !table::is_permanent(name)) else {
+                    continue;
+                };
                 let kind = if name.starts_with(GROUP) { Kind::Addresses } else { foreign };
                 content.collections.entry(name).or_insert(Collection { kind, elements: None });
             }

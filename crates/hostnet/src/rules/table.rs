@@ -4,6 +4,7 @@
 //! What a policy changes is in sets and maps that are always there (`content` fills them), so that neither the rules here
 //! nor their cost per packet depend on the number of guests.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
@@ -24,6 +25,12 @@ const LEAVE: &str = "guests_leave";
 
 /// What comes to guests, in all packets.
 const COME: &str = "guests_come";
+
+/// How fast each guest asks what its router serves: a meter, which newer programs list as a set.
+const ASKING: &str = "guests_asking";
+
+/// Most packets in a second of one guest to what its router serves. EC2 has the same limit for its name servers.
+const MOST_ASKED: u32 = 1024;
 
 /// The name of our helper for FTP.
 const FTP: &str = "ftp";
@@ -148,17 +155,20 @@ fn chains(table: &Table) -> Vec<Chain> {
     let limited = |key: Value, map: &str| json!({"limit": lookup(key, map)});
     let verdict = |key: &str, map: &str| json!({"vmap": {"key": meta(key), "data": format!("@{map}")}});
 
-    let mut to_host = vec![
-        json!([if table.is_alone { from_itself } else { not_from_guest.clone() }, accept()]),
-        json!([known, accept()]),
-        json!([matches("==", payload("icmp", "type"), json!("echo-request")), accept()]),
-    ];
+    let mut to_host =
+        vec![json!([if table.is_alone { from_itself } else { not_from_guest.clone() }, accept()])];
+    // What guests asked before is limited, too.
+    to_host.extend(limit_asking(table, &from_guest));
+    to_host.push(json!([known, accept()]));
+    to_host.push(json!([matches("==", payload("icmp", "type"), json!("echo-request")), accept()]));
     to_host.extend(table.services.iter().map(|service| {
         let (protocol, port) = match service {
             Service::Tcp(port) => ("tcp", port),
             Service::Udp(port) => ("udp", port),
         };
-        json!([from_guest, matches("==", payload(protocol, "dport"), json!(port)), accept()])
+        // Of the guests' network this host has only the routers' addresses.
+        let to_router = matches("==", destination(), ours.clone());
+        json!([from_guest, to_router, matches("==", payload(protocol, "dport"), json!(port)), accept()])
     }));
     to_host.push(json!([drop_it()]));
 
@@ -265,6 +275,23 @@ fn chains(table: &Table) -> Vec<Chain> {
     ]
 }
 
+/// Drops what one guest sends too fast to what its router serves, before others have to wait for it.
+fn limit_asking(table: &Table, from_guest: &Value) -> Option<Value> {
+    let ports: BTreeSet<u16> = table
+        .services
+        .iter()
+        .map(|service| match service {
+            Service::Tcp(port) | Service::Udp(port) => *port,
+        })
+        .collect();
+    let limit = json!({"limit": {"rate": MOST_ASKED, "burst": MOST_ASKED, "per": "second", "inv": true}});
+    let meter =
+        json!({"meter": {"name": ASKING, "key": payload("ip", "saddr"), "size": 65535, "stmt": limit}});
+    let to_router = matches("==", payload("ip", "daddr"), prefix(table.cidr));
+    let to_service = matches("==", payload("th", "dport"), json!({"set": ports}));
+    (!ports.is_empty()).then(|| json!([from_guest, to_router, to_service, meter, drop_it()]))
+}
+
 /// The helper for FTP, by which the addresses that it talks about are those after NAT, and its other connections are known
 /// as related: for servers on the usual port, inside and outside. Apart from the table, since not all kernels have it.
 pub(crate) fn helper(table: &Table) -> Vec<Value> {
@@ -338,9 +365,9 @@ pub(crate) fn guests(listed: &[Value]) -> Vec<Pin> {
     ours.flatten().filter_map(parse_element).collect()
 }
 
-/// Whether this is the name of the set of guests, which is no policy's.
-pub(crate) fn is_guests(name: &str) -> bool {
-    name == GUESTS
+/// Whether this is the name of a set that is always there and no policy's.
+pub(crate) fn is_permanent(name: &str) -> bool {
+    [GUESTS, ASKING].contains(&name)
 }
 
 fn parse_element(element: &Value) -> Option<Pin> {

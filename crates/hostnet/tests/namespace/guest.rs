@@ -19,6 +19,8 @@ const MAX_FRAME: usize = 2048;
 
 /// A guest; it goes with the last of its threads.
 pub struct Guest {
+    pub address: Ipv4Addr,
+    pub router: Ipv4Addr,
     namespace: Arc<File>,
 }
 
@@ -29,7 +31,8 @@ impl Guest {
             unshare(CloneFlags::CLONE_NEWNET).unwrap();
             File::open("/proc/thread-self/ns/net").unwrap()
         };
-        let guest = Self { namespace: Arc::new(std::thread::spawn(made).join().unwrap()) };
+        let namespace = Arc::new(std::thread::spawn(made).join().unwrap());
+        let guest = Self { address, router, namespace };
         let mac: Vec<String> = mac.iter().map(|byte| format!("{byte:02x}")).collect();
         let link = guest.run(move || {
             ip(&format!("tuntap add {LINK} mode tap vnet_hdr"));

@@ -7,8 +7,8 @@ use vmm_api::{Dhcp, DhcpRoute, ErrorBody};
 
 use super::{MIN_MTU, invalid};
 
-/// Most name servers. Clients keep three.
-const MAX_DNS: usize = 8;
+/// Most servers of a kind. Clients keep three name servers.
+const MAX_SERVERS: usize = 8;
 /// Longest host name, which is one label of a DNS name (RFC 1035, 2.3.4).
 const MAX_LABEL_BYTES: usize = 63;
 /// Longest DNS name as it is written (RFC 1035, 2.3.4).
@@ -21,16 +21,8 @@ const MIN_LEASE_SECONDS: u32 = 60;
 /// Refuses a lease that no client could use. `nic_mtu` is the interface's own.
 pub(super) fn lease(dhcp: &Dhcp, nic_mtu: Option<u16>) -> Result<(), ErrorBody> {
     addresses(dhcp)?;
-    if dhcp.dns.len() > MAX_DNS {
-        let hint = format!("give at most {MAX_DNS}");
-        return Err(invalid(format!("{} name servers are too many", dhcp.dns.len()), hint));
-    }
-    if let Some(server) = dhcp.dns.iter().find(|server| !is_unicast(**server)) {
-        return Err(invalid(
-            format!("{server} can be no name server of a guest"),
-            "give an address that the guest can send to",
-        ));
-    }
+    servers("name", &dhcp.dns)?;
+    servers("time", &dhcp.ntp)?;
     if let Some(name) = dhcp.host_name.as_ref().filter(|name| !is_label(name)) {
         return Err(invalid(
             format!("{name:?} cannot be a host name"),
@@ -63,6 +55,20 @@ pub(super) fn lease(dhcp: &Dhcp, nic_mtu: Option<u16>) -> Result<(), ErrorBody> 
         ));
     }
     Ok(())
+}
+
+fn servers(kind: &str, servers: &[Ipv4Addr]) -> Result<(), ErrorBody> {
+    if servers.len() > MAX_SERVERS {
+        let hint = format!("give at most {MAX_SERVERS}");
+        return Err(invalid(format!("{} {kind} servers are too many", servers.len()), hint));
+    }
+    match servers.iter().find(|server| !is_unicast(**server)) {
+        Some(server) => Err(invalid(
+            format!("{server} can be no {kind} server of a guest"),
+            "give an address that the guest can send to",
+        )),
+        None => Ok(()),
+    }
 }
 
 fn routes(dhcp: &Dhcp) -> Result<(), ErrorBody> {
@@ -178,6 +184,9 @@ mod tests {
             (json!({"dns": servers(8)}), true),
             (json!({"dns": servers(9)}), false),
             (json!({"dns": ["127.0.0.53"]}), false),
+            (json!({"ntp": servers(8)}), true),
+            (json!({"ntp": servers(9)}), false),
+            (json!({"ntp": ["224.0.1.1"]}), false),
             (json!({"host_name": "web-1"}), true),
             (json!({"host_name": "x".repeat(63)}), true),
             (json!({"host_name": "x".repeat(64)}), false),

@@ -149,7 +149,7 @@ fn granted(config: &DhcpConfig, from: &Addresses, request: &Request, kind: Messa
     describe(config, message.opts_mut());
     let Some(mut bytes) = encode(&message) else { return Outcome::Nothing };
     // What a client can do without, in this order; its routes it cannot.
-    for option in [OptionCode::DomainName, OptionCode::Hostname] {
+    for option in [OptionCode::NtpServers, OptionCode::DomainName, OptionCode::Hostname] {
         if bytes.len() > request.max_bytes {
             message.opts_mut().remove(option);
             let Some(shorter) = encode(&message) else { return Outcome::Nothing };
@@ -211,6 +211,9 @@ fn describe(config: &DhcpConfig, options: &mut DhcpOptions) {
     if !config.dns.is_empty() {
         options.insert(DhcpOption::DomainNameServer(config.dns.clone()));
     }
+    if !config.ntp.is_empty() {
+        options.insert(DhcpOption::NtpServers(config.ntp.clone()));
+    }
     if let Some(name) = &config.host_name {
         options.insert(DhcpOption::Hostname(name.clone()));
     }
@@ -258,6 +261,7 @@ mod tests {
             prefix_len: 32,
             router: Ipv4Addr::new(10, 0, 0, 1),
             dns: vec![Ipv4Addr::new(10, 0, 0, 2); 8],
+            ntp: vec![Ipv4Addr::new(10, 0, 0, 3); 8],
             host_name: Some("h".repeat(63)),
             domain: Some("d".repeat(253)),
             mtu: Some(9000),
@@ -302,6 +306,7 @@ mod tests {
         let small = answered(std::slice::from_ref(&id));
         assert!(small.len() <= MIN_CLIENT_BYTES, "{} bytes", small.len());
         assert!(!has(&small, OptionCode::DomainName) && !has(&small, OptionCode::Hostname));
+        assert!(!has(&small, OptionCode::NtpServers));
         assert!(has(&small, OptionCode::ClasslessStaticRoute));
         let few = DhcpConfig { routes: Vec::new(), ..largest() };
         let message = ask(MessageType::Discover, std::slice::from_ref(&id));
@@ -312,6 +317,7 @@ mod tests {
         assert!(!has(&without, OptionCode::DomainName) && has(&without, OptionCode::Hostname));
         let large = answered(&[id, DhcpOption::MaxMessageSize(1500)]);
         assert!(has(&large, OptionCode::DomainName) && has(&large, OptionCode::ClasslessStaticRoute));
+        assert!(has(&large, OptionCode::NtpServers));
         assert!(large.len() <= 1472);
         // A client may not make the limit smaller than all must take.
         assert_eq!(answered(&[DhcpOption::MaxMessageSize(0)]), answered(&[]));

@@ -29,6 +29,8 @@ pub struct DhcpConfig {
     pub router: Ipv4Addr,
     /// Name servers, at most 8.
     pub dns: Vec<Ipv4Addr>,
+    /// Time servers, at most 8. Left out for clients that take only the shortest messages.
+    pub ntp: Vec<Ipv4Addr>,
     /// The guest's name, at most 63 bytes.
     pub host_name: Option<String>,
     /// Its domain, at most 253 bytes. Left out for clients that take only the shortest messages.

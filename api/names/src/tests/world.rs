@@ -1,0 +1,354 @@
+//! A host with a core whose machines, networks and disks are only noted, and the name service in front of it.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use compute::capacity::Amounts;
+use compute::charge::Terms;
+use compute::compute::{
+    Compute, Config as CoreConfig, DiskRequest, InstanceRequest, Launch, ManualClock, NewImage, NewSubnet,
+    NewVpc, Outside, Protection,
+};
+use compute::dns::Domains;
+use compute::id::{ImageId, InstanceId, InterfaceId, SnapshotId, SubnetId, VolumeId, VpcId};
+use compute::lifecycle::{Action, AfterHostReboot, OnFailure, OnPowerOff, Report, Rules};
+use compute::outside::{
+    ConnectError, Connection, Console, ConsoleOutput, DiskContent, Disks, GroupCounts, GroupPlan, GuardPlan,
+    HostError, ImportedDisk, MachineMetrics, MachinePlan, Machines, NetworkPlan, Networks, PresentDisks,
+    Progressing, Sight,
+};
+use compute::resource::{Catalog, Cloud, ImageState, Instance, MetadataOptions, NetworkOf, Tags};
+use compute::secrets::{SealingKey, SealingKeys};
+use compute::store::{Answer, MemoryStore};
+use hickory_proto::op::{Message, Query};
+use hickory_proto::rr::{Name, RecordType};
+use ipnet::Ipv4Net;
+use tokio::time::timeout;
+
+use crate::message::Transport;
+use crate::service::{Here, Outcome};
+use crate::{Config, Limits, Network, Service};
+
+/// Longest that a test waits for a state.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Whatever is asked is done.
+struct Nothing;
+
+type Did<'a, T> = Answer<'a, Result<T, HostError>>;
+
+fn did<'a, T: Send + 'a>(value: T) -> Did<'a, T> {
+    Box::pin(async { Ok(value) })
+}
+
+impl Machines for Nothing {
+    fn boot<'a>(&'a self, _: &'a MachinePlan) -> Did<'a, ()> {
+        did(())
+    }
+    fn look(&self, _: InstanceId) -> Answer<'_, Sight> {
+        Box::pin(async { Sight { report: Report::Running, reason: String::new() } })
+    }
+    fn press_power_button(&self, _: InstanceId) -> Answer<'_, Result<(), Sight>> {
+        Box::pin(async { Ok(()) })
+    }
+    fn reset(&self, _: InstanceId) -> Did<'_, ()> {
+        did(())
+    }
+    fn pause(&self, _: InstanceId) -> Did<'_, ()> {
+        did(())
+    }
+    fn resume(&self, _: InstanceId) -> Did<'_, ()> {
+        did(())
+    }
+    fn set_hop_limit(&self, _: InstanceId, _: usize, _: u8) -> Did<'_, ()> {
+        did(())
+    }
+    fn kill(&self, _: InstanceId) -> Did<'_, ()> {
+        did(())
+    }
+    fn clean_up(&self, _: InstanceId) -> Did<'_, ()> {
+        did(())
+    }
+    fn forget(&self, _: InstanceId) -> Did<'_, ()> {
+        did(())
+    }
+    fn console(&self, _: InstanceId, _: Option<u64>, _: usize) -> Did<'_, ConsoleOutput> {
+        did(ConsoleOutput::default())
+    }
+    fn wait_console(&self, _: InstanceId, _: u64) -> Did<'_, ()> {
+        did(())
+    }
+    fn attach_console(&self, _: InstanceId, _: Option<u64>) -> Did<'_, Box<dyn Console>> {
+        Box::pin(async { Err(HostError::Refused("there is none".to_owned())) })
+    }
+    fn metrics(&self, _: InstanceId) -> Did<'_, MachineMetrics> {
+        did(MachineMetrics::default())
+    }
+    fn present(&self) -> Did<'_, Vec<InstanceId>> {
+        did(Vec::new())
+    }
+}
+
+impl Networks for Nothing {
+    fn guard<'a>(&'a self, _: NetworkPlan, _: &'a GuardPlan) -> Did<'a, ()> {
+        did(())
+    }
+    fn counts<'a>(&'a self, _: NetworkPlan, _: &'a GroupPlan) -> Did<'a, GroupCounts> {
+        did(GroupCounts::default())
+    }
+    fn connect(
+        &self,
+        _: NetworkPlan,
+        _: InterfaceId,
+        _: SocketAddrV4,
+        _: Duration,
+    ) -> Answer<'_, Result<Box<dyn Connection>, ConnectError>> {
+        Box::pin(async { Err(ConnectError::Refused) })
+    }
+    fn remove(&self, _: VpcId) -> Did<'_, ()> {
+        did(())
+    }
+    fn present(&self) -> Did<'_, Vec<VpcId>> {
+        did(Vec::new())
+    }
+}
+
+impl Disks for Nothing {
+    fn create<'a>(&'a self, _: VolumeId, _: u64, _: &'a DiskContent) -> Did<'a, ()> {
+        did(())
+    }
+    fn grow(&self, _: VolumeId, _: u64) -> Did<'_, ()> {
+        did(())
+    }
+    fn delete(&self, _: VolumeId) -> Did<'_, ()> {
+        did(())
+    }
+    fn snapshots_at_once(&self) -> bool {
+        true
+    }
+    fn snapshot(&self, _: VolumeId, _: SnapshotId) -> Did<'_, ()> {
+        did(())
+    }
+    fn delete_snapshot(&self, _: SnapshotId) -> Did<'_, ()> {
+        did(())
+    }
+    fn import<'a>(&'a self, _: &'a Path, _: Option<&'a str>, _: Progressing) -> Did<'a, ImportedDisk> {
+        did(ImportedDisk { sha256: format!("{:064x}", 0xabc), bytes: 1 << 30 })
+    }
+    fn image_of(&self, _: SnapshotId, _: Progressing) -> Did<'_, ImportedDisk> {
+        did(ImportedDisk { sha256: format!("{:064x}", 0xdef), bytes: 1 << 30 })
+    }
+    fn delete_image<'a>(&'a self, _: &'a str) -> Did<'a, ()> {
+        did(())
+    }
+    fn keep_file<'a>(&'a self, file: &'a Path) -> Did<'a, PathBuf> {
+        did(file.to_owned())
+    }
+    fn delete_file<'a>(&'a self, _: &'a Path) -> Did<'a, ()> {
+        did(())
+    }
+    fn present(&self) -> Did<'_, PresentDisks> {
+        did(PresentDisks::default())
+    }
+    fn free_bytes(&self) -> Did<'_, u64> {
+        did(1 << 40)
+    }
+}
+
+/// A host.
+pub struct Host {
+    pub compute: Arc<Compute>,
+    pub service: Service,
+    image: ImageId,
+}
+
+/// A VPC of the one account that most tests have.
+pub const ACCOUNT: &str = "acme";
+/// Another account.
+pub const OTHER_ACCOUNT: &str = "other";
+
+impl Host {
+    /// With a plain network of loopback addresses, which a test can send from, and these resolvers.
+    pub async fn start(resolvers: Vec<SocketAddr>, limits: Limits) -> Self {
+        let outside = Outside {
+            store: Arc::new(MemoryStore::new()),
+            machines: Arc::new(Nothing),
+            networks: Arc::new(Nothing),
+            disks: Arc::new(Nothing),
+            clock: Arc::new(ManualClock::new("2026-11-24T00:00:00Z".parse().unwrap())),
+            keys: SealingKeys::new(vec![], SealingKey::generate()),
+        };
+        let config = CoreConfig {
+            node: "node".to_owned(),
+            catalog: Catalog::default(),
+            capacity: Amounts { instances: 1000, vcpus: 1000, memory_mib: 1 << 20, disk_gib: 1 << 20 },
+            allowance: Amounts::UNLIMITED,
+            network: "127.98.0.0/22".parse().unwrap(),
+            dns: vec![],
+            ntp: vec![],
+            domains: Domains::new("eu.compute.internal", "eu.example").unwrap(),
+            mtu: 1500,
+            public_addresses: vec!["203.0.113.0/29".parse().unwrap()],
+            limits: Default::default(),
+            charging: Default::default(),
+        };
+        let compute = Compute::new(config, outside);
+        compute.recover().await.unwrap();
+        let image = image(&compute).await;
+        let config = Config { resolvers: Box::new(move || resolvers.clone()), limits };
+        let service = Service::open(&compute, config).await.unwrap();
+        Self { compute, service, image }
+    }
+
+    pub async fn plain() -> Self {
+        Self::start(vec![], Limits::default()).await
+    }
+
+    /// A VPC with a subnet of all its addresses.
+    pub async fn vpc(&self, cidr: &str) -> (Network, SubnetId) {
+        let (cidr, name, description): (Ipv4Net, _, _) =
+            (cidr.parse().unwrap(), String::new(), String::new());
+        let tags = Tags::default();
+        let new = NewVpc { cidr, name: name.clone(), description: description.clone(), tags: tags.clone() };
+        let vpc = self.compute.create_vpc(ACCOUNT, &new).await.unwrap().id;
+        let new = NewSubnet { vpc, cidr, zone: None, private: false, name, description, tags };
+        let subnet = self.compute.create_subnet(ACCOUNT, &new).await.unwrap();
+        (Network { network: NetworkOf::Vpc(vpc), cidr }, subnet.id)
+    }
+
+    /// The plain network.
+    pub fn network(&self) -> Network {
+        Network { network: NetworkOf::Host, cidr: self.compute.config().network }
+    }
+
+    /// An instance in the plain network, of no cloud and without a name or a public address.
+    pub fn request(&self) -> InstanceRequest {
+        InstanceRequest {
+            min: 1,
+            max: 1,
+            cloud: Cloud::Native,
+            image: self.image,
+            instance_type: "tiny".to_owned(),
+            name: String::new(),
+            description: String::new(),
+            host_name: None,
+            key_pair: None,
+            password: None,
+            user_data: vec![],
+            metadata: BTreeMap::new(),
+            metadata_options: MetadataOptions::default(),
+            role: None,
+            system_disk: DiskRequest::default(),
+            disks: vec![],
+            zone: None,
+            subnet: None,
+            private_address: None,
+            public_address: false,
+            security_groups: vec![],
+            tags: Tags::default(),
+            volume_tags: Tags::default(),
+            terms: Terms::PayAsYouGo { release: None },
+            rules: Rules {
+                start_when_created: true,
+                on_power_off: OnPowerOff::Stop,
+                on_failure: OnFailure::Report,
+                after_host_reboot: AfterHostReboot::Start,
+            },
+            protected: false,
+            dialect: serde_json::Value::Null,
+        }
+    }
+
+    pub async fn launch(&self, request: InstanceRequest) -> Instance {
+        self.launch_for(ACCOUNT, request).await
+    }
+
+    /// Launches an instance, and waits until its names are known.
+    pub async fn launch_for(&self, account: &str, request: InstanceRequest) -> Instance {
+        let launch = Launch {
+            account: account.to_owned(),
+            token: None,
+            kinds: vec![request],
+            allowance: Amounts::UNLIMITED,
+            dry_run: false,
+        };
+        let instance = self.compute.launch(&launch).await.unwrap().instances.remove(0);
+        until("its names", || self.service.directory().tables().knows(instance.id)).await;
+        instance
+    }
+
+    /// Terminates an instance.
+    pub async fn terminate(&self, id: InstanceId) {
+        let (action, protection) = (Action::Terminate, Protection::Respected);
+        self.compute.act(ACCOUNT, id, action, Amounts::UNLIMITED, protection).await.unwrap();
+    }
+
+    /// What is answered to a guest without asking anybody; `None` for nothing.
+    pub fn answer(&self, network: Network, from: Ipv4Addr, question: &[u8]) -> Option<Vec<u8>> {
+        match Here::new(&self.service, network).outcome(from, question, Transport::Udp) {
+            Outcome::Answer(answer) => Some(answer),
+            Outcome::Nothing => None,
+            Outcome::Ask(..) => panic!("somebody else is to be asked"),
+        }
+    }
+
+    /// What this guest is told of a name.
+    pub fn ask(&self, network: Network, from: Ipv4Addr, name: &str, kind: RecordType) -> Message {
+        let answer = self.answer(network, from, &question(name, kind).to_vec().unwrap()).expect("an answer");
+        Message::from_vec(&answer).unwrap()
+    }
+
+    /// The addresses behind a name for this guest, or those that are called so.
+    pub fn look(&self, network: Network, from: Ipv4Addr, name: &str) -> Vec<String> {
+        let kind = if name.ends_with(".arpa") { RecordType::PTR } else { RecordType::A };
+        data(&self.ask(network, from, name, kind))
+    }
+
+    /// Whether a question of this guest is for the host's resolvers.
+    pub fn passes_on(&self, network: Network, from: Ipv4Addr, name: &str) -> bool {
+        let question = question(name, RecordType::A).to_vec().unwrap();
+        let outcome = Here::new(&self.service, network).outcome(from, &question, Transport::Udp);
+        matches!(outcome, Outcome::Ask(..))
+    }
+}
+
+/// Asks for a name as resolvers do.
+pub fn question(name: &str, kind: RecordType) -> Message {
+    let mut message = Message::query();
+    message.metadata.recursion_desired = true;
+    let mut name = Name::from_ascii(name).unwrap();
+    name.set_fqdn(true);
+    message.add_query(Query::query(name, kind));
+    message
+}
+
+/// What an answer says, as text.
+pub fn data(message: &Message) -> Vec<String> {
+    message.answers.iter().map(|record| record.data.to_string()).collect()
+}
+
+/// Waits for something to be so.
+pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let waited = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(PATIENCE, waited).await.unwrap_or_else(|_| panic!("waited in vain for {what}"));
+}
+
+async fn image(compute: &Arc<Compute>) -> ImageId {
+    let new = NewImage { name: "debian".to_owned(), public: true, ..NewImage::default() };
+    let (image, _) = compute.import_image(ACCOUNT, &new, "/images/good.raw".into(), None).await.unwrap();
+    let id = image.unwrap().id;
+    let available = async {
+        while compute.image(ACCOUNT, id).await.unwrap().state != ImageState::Available {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(PATIENCE, available).await.expect("the image is imported in time");
+    id
+}
