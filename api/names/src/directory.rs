@@ -163,8 +163,12 @@ impl Follower {
                     None
                 }
             });
+            // Keys of what is gone would add up for as long as the daemon runs.
+            match &record {
+                Some(_) => self.known.insert(key.clone()),
+                None => self.known.remove(&key),
+            };
             set(&mut tables, &key, record);
-            self.known.insert(key);
         }
     }
 }
@@ -280,8 +284,9 @@ impl Tables {
     /// The first interface of the instance of a VPC that alone has this host name, in small letters.
     pub fn with_host_name(&self, vpc: VpcId, label: &str) -> Option<&Placed> {
         let instances = self.by_host_name.get(&(vpc, label.to_owned()))?;
-        match instances.iter().collect::<Vec<_>>()[..] {
-            [instance] => self.interfaces.get(self.first_of.get(instance)?),
+        let mut instances = instances.iter();
+        match (instances.next(), instances.next()) {
+            (Some(instance), None) => self.interfaces.get(self.first_of.get(instance)?),
             _ => None,
         }
     }
@@ -328,5 +333,39 @@ impl Tables {
                 self.by_host_name.remove(&filed);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use compute::resource::Tags;
+    use compute::store::MemoryStore;
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_kept_of_what_is_gone() {
+        let domains = Domains::of_region("local").unwrap();
+        let tables = Arc::new(RwLock::new(Tables::new(domains)));
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let mut follower = Follower { tables: Arc::clone(&tables), store, known: HashSet::new() };
+        let address = Address {
+            id: AddressId::draw(),
+            account: "acme".to_owned(),
+            name: String::new(),
+            address: Ipv4Addr::new(203, 0, 113, 5),
+            interface: None,
+            release_with_interface: false,
+            bandwidth_mbps: 0,
+            tags: Tags::default(),
+            created: "2026-11-24T00:00:00Z".parse().unwrap(),
+        };
+        let mut tell = |value| {
+            let records = vec![(address.key(), value)];
+            follower.apply::<Address>(Change { revision: Revision(1), records });
+            (follower.known.len(), tables.read().unwrap().public(address.address).is_some())
+        };
+        assert_eq!(tell(Some(serde_json::to_vec(&address).unwrap())), (1, true));
+        assert_eq!(tell(None), (0, false));
     }
 }
