@@ -22,6 +22,8 @@ impl Vmms {
         let failed = |error: io::Error| host_error("end the VMM", &error);
         let folder = self.folder(instance);
         let record = Record::read(&folder).map_err(failed)?.filter(|record| record.boot_id == self.boot_id);
+        // Also of a VMM that died by itself: what it started may live on.
+        let mut leaders: Vec<Identity> = record.iter().map(|record| record.process).collect();
         let (process, place) = match record {
             Some(record) => {
                 let process = self.process(slot, &record).map_err(failed)?;
@@ -43,8 +45,22 @@ impl Vmms {
                 processes.extend(Process::open(identity).map_err(failed)?.map(Arc::new));
             }
         }
+        // Without a cgroup, the session is what says who belongs to a VMM.
+        if places.is_empty() {
+            leaders.extend(processes.iter().map(|process| process.identity()));
+            leaders.dedup();
+        } else {
+            leaders.clear();
+        }
         fail::point("vmm.killing");
-        let ended = timeout(self.config.kill_limit, end_all(&processes, &places, &self.scans)).await;
+        let all = async {
+            end_all(&processes, &places).await?;
+            for leader in leaders {
+                end_session(&self.scans, leader).await?;
+            }
+            Ok(())
+        };
+        let ended = timeout(self.config.kill_limit, all).await;
         ended
             .unwrap_or_else(|_| Err(io::Error::other(still_there(&processes, self.config.kill_limit))))
             .map_err(failed)?;
@@ -91,7 +107,7 @@ impl Vmms {
 }
 
 /// Sends SIGKILL to processes and to all in their cgroups, and returns when they are gone.
-async fn end_all(processes: &[Arc<Process>], places: &[Place], scans: &Scans) -> io::Result<()> {
+async fn end_all(processes: &[Arc<Process>], places: &[Place]) -> io::Result<()> {
     for process in processes {
         process.kill()?;
     }
@@ -109,15 +125,10 @@ async fn end_all(processes: &[Arc<Process>], places: &[Place], scans: &Scans) ->
             place.kill()?;
         }
     }
-    if places.is_empty() {
-        for process in processes {
-            end_session(scans, process.identity()).await?;
-        }
-    }
     Ok(())
 }
 
-/// Ends what a VMM has left behind in its session: without a cgroup, this is what says who belongs to it.
+/// Ends what a VMM has left behind in its session.
 async fn end_session(scans: &Scans, leader: Identity) -> io::Result<()> {
     loop {
         let left = scans.left_in_session(leader).await?;

@@ -264,6 +264,14 @@ async fn remove_all_but_console(vmms: &Vmms, id: Id<compute::id::Instance>) {
 }
 
 pub async fn children_go_with_it() {
+    children_go(false).await;
+}
+
+pub async fn children_go_after_it_died() {
+    children_go(true).await;
+}
+
+async fn children_go(dies_first: bool) {
     let mut worlds = vec![World::bare()];
     match cgroup() {
         Ok(cgroup) => worlds.push(World::new(cgroup)),
@@ -276,6 +284,10 @@ pub async fn children_go_with_it() {
         let pid = world.pid(id);
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
         let child: u32 = children.trim().parse().unwrap();
+        if dies_first {
+            Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap();
+            world.wait_told(id, Report::Died).await;
+        }
         vmms.kill(id).await.unwrap();
         // Whose child it is now may take its time to wait for it.
         let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();

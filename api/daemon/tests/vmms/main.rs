@@ -41,6 +41,7 @@ const TESTS: &[Test] = tests![
     lives::what_cannot_be,
     lives::console_over_boots,
     lives::children_go_with_it,
+    lives::children_go_after_it_died,
     lives::in_cgroups,
     lives::out_of_memory,
     lives::full_disk,

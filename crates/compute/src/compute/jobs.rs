@@ -101,7 +101,11 @@ impl Compute {
     }
 
     async fn fail(self: &Arc<Self>, job: &Job, state: &JobState) -> Result<(), ComputeError> {
-        let undone = self.undo(job).await?;
+        let undone = match self.undo(job).await {
+            // Somebody deleted it meanwhile, so that nothing is left to say it of.
+            Err(ComputeError::NotFound { .. }) => Changes { conditions: Vec::new(), writes: Vec::new() },
+            undone => undone?,
+        };
         self.end_job(job, state.clone(), undone).await
     }
 
@@ -235,7 +239,7 @@ impl Compute {
                 };
                 let mut kept = self.volume(account, *volume).await?;
                 shrink(&mut kept);
-                self.ledger.note_volume(&kept);
+                self.ledger.resize_volume(&kept);
                 self.volume_is(account, *volume, shrink).await
             }
             JobKind::DeleteImage { .. } | JobKind::DeleteVolume { .. } | JobKind::DeleteSnapshot { .. } => {

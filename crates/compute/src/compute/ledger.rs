@@ -95,6 +95,15 @@ impl Ledger {
         }
     }
 
+    /// Takes note of a volume's size, unless it is gone already.
+    pub fn resize_volume(&self, volume: &Volume) {
+        let mut books = self.books();
+        let Some((_, gib)) = books.volumes.get_mut(&volume.id) else { return };
+        let before = std::mem::replace(gib, volume.size_gib());
+        books.add(&volume.account, disk(volume.size_gib()));
+        books.subtract(&volume.account, disk(before));
+    }
+
     /// Takes note that a volume's record is gone.
     pub fn forget_volume(&self, volume: VolumeId) {
         let mut books = self.books();

@@ -291,7 +291,7 @@ impl Compute {
             Transaction { conditions: vec![kept.unmodified()], writes: vec![put(kept.key.clone(), &volume)] };
         let job = self.new_job(account, JobKind::GrowVolume { volume: id, size_mib, from_mib });
         let job = self.begin(job, transaction).await?;
-        self.ledger.note_volume(&volume);
+        self.ledger.resize_volume(&volume);
         drop(hold);
         Ok(job)
     }

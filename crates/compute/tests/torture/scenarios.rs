@@ -321,6 +321,8 @@ async fn volumes(compute: Arc<Compute>, _: Arc<World>, log: Log) {
     log.facts().volumes.insert(copy, Some(true));
     available(copy).await;
     compute.detach_volume(ACCOUNT, volume).await.unwrap();
+    // It may be gone before it has grown.
+    compute.grow_volume(ACCOUNT, volume, 8, Amounts::UNLIMITED).await.unwrap();
     log.facts().volumes.insert(volume, None);
     compute.delete_volume(ACCOUNT, volume).await.unwrap();
     log.facts().volumes.insert(volume, Some(false));

@@ -333,7 +333,9 @@ impl Disks for World {
 
     fn grow(&self, volume: VolumeId, bytes: u64) -> Answer<'_, Result<(), HostError>> {
         Box::pin(self.act(move |real| {
-            let size = real.volumes.get_mut(&volume).expect("what is grown is there");
+            let Some(size) = real.volumes.get_mut(&volume) else {
+                return Err(HostError::Refused(format!("there is no {volume}")));
+            };
             assert!(*size <= bytes, "{volume} shrinks");
             *size = bytes;
             Ok(())
