@@ -10,7 +10,7 @@ use compute::id::{InstanceId, InterfaceId};
 use compute::lifecycle::Report;
 use compute::outside::{
     BootPlan, Console, ConsoleOutput, HostError, MachineMetrics, MachinePlan, Machines, NetworkPlan, NicPlan,
-    Sight, SmbiosPlan,
+    SeedPlan, Sight, SmbiosPlan,
 };
 use compute::store::Answer;
 use hostnet::{Attachment, Network};
@@ -30,8 +30,9 @@ const LEASE_SECONDS: u32 = 3600;
 /// Where guests ask for their metadata: EC2's and OpenStack's address, and Alibaba's.
 const METADATA: [Ipv4Addr; 2] = [Ipv4Addr::new(169, 254, 169, 254), Ipv4Addr::new(100, 100, 100, 200)];
 
-/// By this label cloud-init knows a seed disk.
+/// By these labels cloud-init knows its seed disk (its datasource NoCloud), and OpenStack's config drive.
 const SEED_LABEL: &str = "cidata";
+const CONFIG_DRIVE_LABEL: &str = "config-2";
 
 /// A tap, as it is noted: its name, and behind it the VPC and its addresses if it is not in the host's own network.
 struct Tap {
@@ -180,15 +181,25 @@ impl HostMachines {
     }
 
     /// Makes the seed disk, if there is to be one.
-    fn make_seed(&self, plan: &MachinePlan) -> io::Result<()> {
-        if plan.seed.is_empty() {
-            return Ok(());
-        }
-        let files: Vec<(&str, &[u8])> =
-            plan.seed.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
-        let (path, disk) =
-            (self.seeds.join(plan.instance.to_string()), storage::seed::disk(SEED_LABEL, &files));
+    async fn make_seed(&self, plan: &MachinePlan) -> Result<(), HostError> {
+        let disk = match &plan.seed {
+            SeedPlan::None => return Ok(()),
+            SeedPlan::NoCloud(files) => {
+                let files: Vec<(&str, &[u8])> =
+                    files.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
+                storage::seed::disk(SEED_LABEL, &files)
+            }
+            SeedPlan::ConfigDrive => {
+                let files =
+                    self.metadata.config_drive(plan.instance).await.map_err(|error| failed(&error))?;
+                let files: Vec<(&str, &[u8])> =
+                    files.iter().map(|file| (file.path.as_str(), file.bytes.as_slice())).collect();
+                storage::seed::disk(CONFIG_DRIVE_LABEL, &files)
+            }
+        };
+        let path = self.seeds.join(plan.instance.to_string());
         fail::around("seed.writing", "seed.written", || durable::write(&path, &disk))
+            .map_err(|error| failed(&error))
     }
 
     fn config(&self, plan: &MachinePlan, network: Option<&Network>) -> VmConfig {
@@ -199,7 +210,7 @@ impl HostMachines {
             direct: None,
         };
         let mut disks: Vec<Disk> = plan.disks.iter().map(disk).collect();
-        if !plan.seed.is_empty() {
+        if plan.seed != SeedPlan::None {
             let path = self.seeds.join(plan.instance.to_string());
             disks.push(Disk {
                 id: "seed".to_owned(),
@@ -261,7 +272,7 @@ impl Machines for HostMachines {
             for nic in &plan.nics {
                 self.metadata.serve(plan.instance, nic.interface).map_err(|error| failed(&error))?;
             }
-            self.make_seed(plan).map_err(|error| failed(&error))?;
+            self.make_seed(plan).await?;
             let limits = CgroupLimits { memory_mib: plan.memory_mib, vcpus: plan.vcpus };
             let config = self.config(plan, network.as_deref());
             let namespace = network.as_ref().and_then(|network| network.namespace());

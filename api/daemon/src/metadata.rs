@@ -6,8 +6,9 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use compute::compute::ComputeError;
 use compute::id::{InstanceId, InterfaceId};
-use metadata::{Service, Whose};
+use metadata::{ConfigFile, Service, Whose};
 use tokio::net::UnixListener;
 use tokio::sync::oneshot;
 
@@ -47,6 +48,20 @@ impl MetadataSockets {
     pub fn close(&self) {
         self.service().take();
         self.served().clear();
+    }
+
+    /// What an instance's config drive has on it. Waits for ever once nobody is answered any more: the daemon is at its end
+    /// then, and the next one boots what this one was about to.
+    ///
+    /// # Errors
+    ///
+    /// There is no such instance, or the record store does not do its part.
+    pub async fn config_drive(&self, instance: InstanceId) -> Result<Vec<ConfigFile>, ComputeError> {
+        let service = self.service().clone();
+        match service {
+            Some(service) => service.config_drive(instance).await,
+            None => std::future::pending().await,
+        }
     }
 
     /// The socket of an interface.

@@ -10,9 +10,9 @@
 //!
 //! Alibaba's and EC2's paths collide (`/latest/meta-data/hostname` means two things), and the socket does not tell which of
 //! the addresses was asked; a guest's clients, on the other hand, only ever ask what their image was made for. So an
-//! instance that was launched through a cloud's API hears that cloud alone, and what that cloud does not have is not there:
+//! instance whose guest is to believe to be in a cloud hears that cloud alone, and what that cloud does not have is not there:
 //!
-//! | launched as | paths | tokens |
+//! | guest of | paths | tokens |
 //! |---|---|---|
 //! | EC2 | EC2's | EC2's |
 //! | Alibaba | Alibaba's | Alibaba's |
@@ -24,6 +24,10 @@
 //! A token is good for one instance until it ends, and for nothing after a restart of the daemon: clients ask for another
 //! when one is refused. That it gets no further than the instance's hop limit is up to the relay, which makes the packets, and
 //! is told their TTL by the daemon ([`compute::resource::MetadataOptions::ttl`]); this crate never sees one.
+//!
+//! # Config drives
+//!
+//! The same documents as OpenStack's dialect has, as files of a disk, see [`Service::config_drive`].
 //!
 //! It does not decide who gets which role, makes no credentials (`compute::identity` does), and writes nothing.
 
@@ -39,6 +43,7 @@ macro_rules! mac {
 mod alibaba;
 mod answer;
 mod cloud;
+mod config_drive;
 mod document;
 mod ec2;
 mod openstack;
@@ -49,4 +54,5 @@ mod token;
 mod tree;
 mod view;
 
+pub use config_drive::ConfigFile;
 pub use service::{Config, Limits, Service, Whose};

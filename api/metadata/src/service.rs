@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use compute::compute::Compute;
+use compute::compute::{Compute, ComputeError};
 use compute::id::{InstanceId, InterfaceId};
 use compute::identity::Identity;
 use hyper::Request;
@@ -20,6 +20,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
 use crate::answer::{Answer, answer, refuse};
+use crate::config_drive::{self, ConfigFile};
 use crate::token::Tokens;
 
 /// Longest head of a request, and most that is held of an answer which the guest has not taken.
@@ -111,6 +112,16 @@ impl Service {
     pub fn new(compute: Arc<Compute>, identity: Arc<Identity>, config: Config) -> Self {
         let (config, tokens, complaints) = (Arc::new(config), Tokens::new(), Complaints::default());
         Self { inner: Arc::new(Inner { compute, identity, config, tokens, complaints }) }
+    }
+
+    /// What the config drive of an instance has on it now: what OpenStack's dialect would answer, whether the instance's
+    /// metadata service is enabled or not.
+    ///
+    /// # Errors
+    ///
+    /// There is no such instance, or the record store does not do its part.
+    pub async fn config_drive(&self, instance: InstanceId) -> Result<Vec<ConfigFile>, ComputeError> {
+        config_drive::files(&self.inner, instance).await
     }
 
     /// Serves the socket of one network interface until `shutdown`, then lets what is under way come to its end, within

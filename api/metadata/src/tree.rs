@@ -8,7 +8,7 @@ use crate::role::RoleDocument;
 use crate::view::{Part, View};
 
 /// The version that is always the newest.
-const LATEST: &str = "latest";
+pub const LATEST: &str = "latest";
 
 /// A dialect's paths, under each of its versions.
 pub struct Mount {
@@ -216,7 +216,8 @@ fn follow(view: &View, row: &'static Row, path: &[String]) -> Option<(Vec<usize>
     Some((bound, words.collect()))
 }
 
-fn value(at: &At<'_>, row: &Row) -> Found {
+/// What a row has.
+pub fn value(at: &At<'_>, row: &Row) -> Found {
     let text = |content_type, text: Option<String>| match text {
         Some(text) => Found::Value(content_type, text.into_bytes()),
         None => Found::Nothing,

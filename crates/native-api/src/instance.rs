@@ -74,6 +74,13 @@ pub struct LaunchRequest {
     /// How the guest gets at its metadata.
     #[serde(default, skip_serializing_if = "MetadataOptions::is_default")]
     pub metadata_options: MetadataOptions,
+    /// The cloud that the guest is to believe to be in.
+    #[serde(default, skip_serializing_if = "Cloud::is_native")]
+    pub cloud: Cloud,
+    /// Give it a read-only disk with its metadata and user data, labelled `config-2` as OpenStack's config drives are. It is
+    /// there whether the metadata service answers or not, and takes the place of the seed disk of a `native` guest.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub config_drive: bool,
     /// Makes it safe to send this again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_token: Option<ClientToken>,
@@ -207,6 +214,30 @@ pub enum AfterHostReboot {
     Stop,
     /// It is terminated.
     Terminate,
+}
+
+/// A cloud that a guest can believe to be in: which image runs unchanged. Its SMBIOS strings say so, and its metadata service
+/// speaks that cloud's dialect alone. It cannot be changed later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Cloud {
+    /// None but this: a seed disk tells the guest the most important, and its metadata service speaks all dialects.
+    #[default]
+    Native,
+    /// Amazon EC2.
+    Ec2,
+    /// Alibaba Cloud ECS.
+    Alibaba,
+    /// Huawei Cloud ECS, which is an OpenStack.
+    Huawei,
+}
+
+impl Cloud {
+    // Not written, so that a request with a client token is the same as before there was a choice.
+    fn is_native(&self) -> bool {
+        *self == Self::Native
+    }
 }
 
 /// How a guest gets at what its metadata service has.
@@ -421,6 +452,10 @@ pub struct Instance {
     pub role: Option<PrincipalName>,
     /// How the guest gets at its metadata.
     pub metadata_options: MetadataOptions,
+    /// The cloud that the guest believes to be in.
+    pub cloud: Cloud,
+    /// Whether it has a config drive.
+    pub config_drive: bool,
     /// Product codes of its image when it was launched.
     pub product_codes: Vec<ProductCode>,
     /// When it was launched.

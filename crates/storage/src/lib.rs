@@ -6,7 +6,7 @@
 //! - [`store`], behind the feature of this name, keeps images, volumes and snapshots as files. Disk images of other
 //!   formats are converted in a confined helper too.
 //! - [`ownership`], behind it too, is how a folder has one process at a time that uses it.
-//! - [`seed`], likewise, makes the small disks that cloud-init reads where there is no metadata service.
+//! - [`seed`], likewise, makes the small disks that cloud-init reads where they do not ask a metadata service.
 //!
 //! Never mounts a disk, and knows nothing of VMs.
 

@@ -170,6 +170,8 @@ pub fn instance(view: InstanceView) -> api::Instance {
         charge: charge(&instance.terms),
         role: instance.role.and_then(|role| some(&role, 64)),
         metadata_options: metadata_options(instance.metadata_options),
+        cloud: states::cloud(instance.cloud),
+        config_drive: instance.config_drive,
         product_codes: instance.product_codes.iter().map(|code| fitted(code, 64, "unknown")).collect(),
         created_at: instance.created,
         started_at: instance.started,

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use compute::compute::{ComputeError, DiskRequest, InstanceRequest, Launch, Launched, SourceRequest, Token};
 use compute::id::InstanceId;
-use compute::resource::{Cloud, Tags};
+use compute::resource::Tags;
 use native_api::{self as api, DiskContent, ErrorBody, LaunchRequest, VolumeType};
 
 use super::Call;
 use super::answer::{Answer, accepted, ok};
 use super::convert::{self, id, text};
 use super::errors::OrRefuse;
+use super::states;
 
 /// LaunchInstances: all that is asked for, or nothing.
 pub async fn launch(call: &Call<'_>, mut request: LaunchRequest) -> Result<Answer, ErrorBody> {
@@ -57,7 +58,7 @@ fn kind(request: &LaunchRequest, now: jiff::Timestamp) -> Result<InstanceRequest
     Ok(InstanceRequest {
         min,
         max,
-        cloud: Cloud::Native,
+        cloud: states::new_cloud(request.cloud),
         image: id(&request.image),
         instance_type: request.instance_type.as_str().to_owned(),
         name: convert::words(request.name.clone()),
@@ -68,6 +69,7 @@ fn kind(request: &LaunchRequest, now: jiff::Timestamp) -> Result<InstanceRequest
         user_data: request.user_data.as_ref().map(api::UserData::bytes).unwrap_or_default(),
         metadata: BTreeMap::new(),
         metadata_options: convert::new_metadata_options(request.metadata_options),
+        config_drive: request.config_drive,
         role: request.role.clone().map(Into::into),
         system_disk,
         disks,

@@ -75,6 +75,14 @@ table! {
     new_metadata_tokens, native_api::MetadataTokens => resource::MetadataTokens { Optional => Optional, Required => Required }
 }
 table! {
+    /// Where a guest believes to be.
+    cloud, resource::Cloud => native_api::Cloud { Native => Native, Ec2 => Ec2, Alibaba => Alibaba, Huawei => Huawei }
+}
+table! {
+    /// Where a new guest is to believe to be.
+    new_cloud, native_api::Cloud => resource::Cloud { Native => Native, Ec2 => Ec2, Alibaba => Alibaba, Huawei => Huawei }
+}
+table! {
     /// Which way.
     direction, resource::Direction => native_api::Direction { Ingress => Ingress, Egress => Egress }
 }

@@ -1,5 +1,6 @@
 //! The whole life of every kind of resource, each answer read as the contract's type.
 
+use compute::outside::SeedPlan;
 use native_api::{self as api, ErrorCode};
 use serde_json::{Value, json};
 
@@ -146,6 +147,46 @@ async fn metadata_options() {
     }
     let seen = client.json("PATCH", &path, &json!({ "name": "third" })).await.status(200);
     assert_eq!((of(seen.clone()), &seen["name"]), (second, &json!("third")));
+}
+
+#[tokio::test]
+async fn guests_believe_to_be_in_a_cloud() {
+    let node = Node::start().await;
+    let client = node.operator();
+    let image = node.image(&client, "one").await;
+    let cases = [
+        (json!({}), json!("native"), json!(false)),
+        (json!({ "cloud": "ec2" }), json!("ec2"), json!(false)),
+        (json!({ "cloud": "alibaba", "config_drive": false }), json!("alibaba"), json!(false)),
+        (json!({ "cloud": "huawei", "config_drive": true }), json!("huawei"), json!(true)),
+    ];
+    for (asked, cloud, config_drive) in cases {
+        let id = launch(&client, &image, asked.clone()).await;
+        let seen = client.get(&format!("/v1/instances/{id}")).await.status(200);
+        assert_eq!((&seen["cloud"], &seen["config_drive"]), (&cloud, &config_drive), "{asked}");
+        let products =
+            [("native", "bothy instance"), ("alibaba", "Alibaba Cloud ECS"), ("huawei", "OpenStack Nova")];
+        let plan = node.world.real().plans[&id.parse().unwrap()].clone();
+        for (_, product) in products.iter().filter(|(of, _)| cloud == json!(of)) {
+            assert_eq!(plan.smbios.product, *product);
+        }
+        match (plan.seed, config_drive == json!(true), cloud == json!("native")) {
+            (SeedPlan::ConfigDrive, true, _) | (SeedPlan::None, false, false) => {}
+            (SeedPlan::NoCloud(files), false, true) => assert_eq!(files.len(), 2),
+            (seed, ..) => panic!("{asked}: {seed:?}"),
+        }
+    }
+    let body = json!({ "image": image, "instance_type": "tiny", "cloud": "azure" });
+    client.post("/v1/instances", &body).await.refused(ErrorCode::MalformedRequest);
+    // What was asked before there was a choice is the same request as what asks for the default.
+    let body = json!({ "image": image, "instance_type": "tiny", "client_token": "one" });
+    let first: api::Launched = client.post("/v1/instances", &body).await.read();
+    let mut same = body.clone();
+    (same["cloud"], same["config_drive"]) = (json!("native"), json!(false));
+    let again: api::Launched = client.post("/v1/instances", &same).await.read();
+    assert_eq!(again.reservation, first.reservation);
+    same["cloud"] = json!("ec2");
+    client.post("/v1/instances", &same).await.refused(ErrorCode::ClientTokenMismatch);
 }
 
 #[tokio::test]

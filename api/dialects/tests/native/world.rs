@@ -32,6 +32,8 @@ use super::client::Client;
 #[derive(Default)]
 pub struct Real {
     pub vms: BTreeSet<InstanceId>,
+    /// What each was last built of.
+    pub plans: BTreeMap<InstanceId, MachinePlan>,
     pub consoles: BTreeMap<InstanceId, Vec<u8>>,
     pub volumes: BTreeMap<VolumeId, u64>,
     pub snapshots: BTreeSet<SnapshotId>,
@@ -77,6 +79,7 @@ impl Machines for World {
     fn boot<'a>(&'a self, plan: &'a MachinePlan) -> Answer<'a, Result<(), HostError>> {
         Box::pin(async move {
             self.real().vms.insert(plan.instance);
+            self.real().plans.insert(plan.instance, plan.clone());
             self.print(plan.instance, b"login: ");
             Ok(())
         })

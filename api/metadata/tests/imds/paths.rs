@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use compute::compute::InstanceRequest;
 use compute::resource::{Cloud, Instance};
 
 use super::http::Guest;
@@ -358,6 +359,49 @@ async fn all_of_huawei() {
     {
         assert_eq!(guest.get(absent).await.status, 404, "{absent}");
     }
+}
+
+#[tokio::test]
+async fn a_config_drive_says_what_the_service_says() {
+    let host = Host::start().await;
+    host.role(TRUST).await;
+    for cloud in [Cloud::Huawei, Cloud::Native] {
+        let request = InstanceRequest { private_address: None, ..host.request(cloud) };
+        let (instance, guest) = host.guest(request).await;
+        let files = host.service.config_drive(instance.id).await.unwrap();
+        for file in &files {
+            let reply = guest.get(&format!("/{}", file.path)).await;
+            assert_eq!(reply.status, 200, "{}", file.path);
+            // Chance is another each time.
+            let without_chance = |bytes: &[u8]| match serde_json::from_slice::<serde_json::Value>(bytes) {
+                Ok(mut document) => {
+                    document.as_object_mut().unwrap().remove("random_seed");
+                    document.to_string().into_bytes()
+                }
+                Err(_) => bytes.to_vec(),
+            };
+            assert_eq!(without_chance(&file.bytes), without_chance(&reply.body), "{}", file.path);
+        }
+        let there = |path: &str| files.iter().any(|file| file.path == path);
+        let versions = guest.get("/openstack").await;
+        for version in versions.ok().split('\n') {
+            let documents = guest.get(&format!("/openstack/{version}/")).await;
+            for document in documents.ok().split('\n') {
+                let path = format!("openstack/{version}/{document}");
+                assert_eq!(there(&path), document != "password", "{path}");
+            }
+        }
+        assert!(!files.iter().any(|file| file.path.contains("securitykey")), "no credentials");
+    }
+    // As it is with the service off, and without user data.
+    let mut request = host.bare_request(Cloud::Huawei);
+    request.metadata_options.enabled = false;
+    let instance = host.launch(request).await;
+    let files = host.service.config_drive(instance.id).await.unwrap();
+    assert!(files.iter().any(|file| file.path == "openstack/latest/meta_data.json"));
+    assert!(!files.iter().any(|file| file.path.ends_with("user_data")));
+    let nobody = host.service.config_drive(compute::id::InstanceId::new(1)).await;
+    assert!(matches!(nobody, Err(compute::compute::ComputeError::NotFound { .. })));
 }
 
 #[tokio::test]

@@ -256,6 +256,7 @@ impl Host {
             user_data: USER_DATA.to_vec(),
             metadata: BTreeMap::from([("a key".to_owned(), "a value".to_owned())]),
             metadata_options: MetadataOptions::default(),
+            config_drive: false,
             role: Some("EcsRamRoleTest".to_owned()),
             system_disk: DiskRequest { device: Some("/dev/sda1".to_owned()), ..DiskRequest::default() },
             disks: vec![

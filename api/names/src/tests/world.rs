@@ -230,6 +230,7 @@ impl Host {
             min: 1,
             max: 1,
             cloud: Cloud::Native,
+            config_drive: false,
             image: self.image,
             instance_type: "tiny".to_owned(),
             name: String::new(),

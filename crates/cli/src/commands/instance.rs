@@ -137,6 +137,7 @@ pub async fn show(context: &Context, arguments: &Show) -> Result<(), Failure> {
             ("disks", disks.collect::<Vec<_>>().join("\n")),
             ("interfaces", interfaces.collect::<Vec<_>>().join("\n")),
             ("role", maybe(instance.role.as_ref())),
+            ("cloud", cloud(&instance)),
             ("tags", tags(&instance.tags)),
             (
                 "rules",
@@ -154,6 +155,11 @@ pub async fn show(context: &Context, arguments: &Show) -> Result<(), Failure> {
             ("reservation", instance.reservation.to_string()),
         ],
     )
+}
+
+fn cloud(instance: &Instance) -> String {
+    let drive = if instance.config_drive { ", with a config drive" } else { "" };
+    format!("{}{drive}", word(&instance.cloud))
 }
 
 fn charge(charge: &ChargeState) -> String {

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use jiff::{Timestamp, ToSpan};
 use native_api::{
-    AfterHostReboot, Charge, ClientToken, Count, DataDisk, DiskContent, HostName, Instance, InstanceState,
-    InstanceType, InstanceTypeName, KeyPairName, LaunchCount, LaunchPreview, LaunchRequest, Launched,
-    MAX_USER_DATA_BYTES, MetadataOptions, OnPowerOff, Operation, PageQuery, PayAsYouGo, PrincipalName,
-    ResourceName, Rules, SizeGib, SnapshotId, SystemDisk, TagKey, TagValue, UserData, VolumeType,
+    AfterHostReboot, Charge, ClientToken, Cloud, Count, DataDisk, DiskContent, HostName, Instance,
+    InstanceState, InstanceType, InstanceTypeName, KeyPairName, LaunchCount, LaunchPreview, LaunchRequest,
+    Launched, MAX_USER_DATA_BYTES, MetadataOptions, OnPowerOff, Operation, PageQuery, PayAsYouGo,
+    PrincipalName, ResourceName, Rules, SizeGib, SnapshotId, SystemDisk, TagKey, TagValue, UserData,
+    VolumeType,
 };
 
 use super::{Wait, all_tags, instance, read_text, tag};
@@ -21,7 +22,8 @@ Examples:
   bothy launch debian --ephemeral --user-data job.sh       gone when it powers off
   bothy launch debian --disk 20 --data-disk 100 --data-disk snap-1a2b3c4d,keep
   bothy launch debian --subnet front --group web --public-address
-  bothy launch debian --for 2h                             terminated after that";
+  bothy launch debian --for 2h                             terminated after that
+  bothy launch debian --cloud ec2                          its cloud-init believes to be in EC2";
 
 /// Launch instances
 #[derive(clap::Args)]
@@ -71,6 +73,12 @@ pub struct Arguments {
     /// The role that the guest can assume
     #[arg(long, value_name = "NAME")]
     role: Option<PrincipalName>,
+    /// The cloud that the guest is to believe to be in: ec2, alibaba or huawei. Default: native, which is none of them
+    #[arg(long, value_name = "CLOUD", default_value = "native", hide_default_value = true, value_parser = cloud)]
+    cloud: Cloud,
+    /// Give it its metadata and user data on a disk, too, as OpenStack does
+    #[arg(long)]
+    config_drive: bool,
     /// Terminate it when the guest powers off, or the host reboots
     #[arg(long)]
     ephemeral: bool,
@@ -183,6 +191,8 @@ async fn request(context: &Context, arguments: &Arguments) -> Result<LaunchReque
         charge: Charge::PayAsYouGo(PayAsYouGo { release_at }),
         role: arguments.role.clone(),
         metadata_options: MetadataOptions::default(),
+        cloud: arguments.cloud,
+        config_drive: arguments.config_drive,
         client_token: arguments.client_token.clone(),
         dry_run: arguments.dry_run,
     })
@@ -200,6 +210,10 @@ fn count(text: &str) -> Result<Count, String> {
     let (min, max) = text.split_once('-').unwrap_or((text, text));
     let count = Count { min: min.parse::<LaunchCount>()?, max: max.parse::<LaunchCount>()? };
     if count.min > count.max { Err("the first number is above the second".into()) } else { Ok(count) }
+}
+
+fn cloud(text: &str) -> Result<Cloud, String> {
+    serde_json::from_value(text.into()).map_err(|_| "expected native, ec2, alibaba or huawei".into())
 }
 
 fn data_disk(text: &str) -> Result<DataDisk, String> {

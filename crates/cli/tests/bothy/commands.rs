@@ -19,6 +19,7 @@ const HAPPY: &[(&str, &[Operation], &str)] = &[
     ("ls", &[ListInstances], "i-00000001"),
     ("ls --all --state running --tag team", &[ListInstances], "127.0.0.1"),
     ("show web", &[ListInstances, GetInstance], "vda  vol-00000001  8 GiB, deleted with it"),
+    ("show web", &[ListInstances, GetInstance], "ec2, with a config drive"),
     ("start i-00000001 --wait", &[StartInstance, GetInstance], "running"),
     ("stop i-00000001 --force", &[StopInstance], "i-00000001"),
     ("reboot i-00000001", &[RebootInstance], "i-00000001"),
@@ -200,7 +201,8 @@ fn a_launch_asks_for_what_was_said() {
     user.succeed(
         "launch ami-00000001 --type m1.small --key laptop --name web --host-name web-1 --count 2-5 --disk 20 --data-disk \
          swap:1 --data-disk snap-00000001,keep --user-data job.sh --subnet front --group web --security-group sg-00000002 \
-         --address 10.0.1.9 --tag team=storage --role reader --ephemeral --public-address --client-token again",
+         --address 10.0.1.9 --tag team=storage --role reader --ephemeral --public-address --client-token again \
+         --cloud huawei --config-drive",
     );
     let mut all = user.daemon.asked();
     let names = all.iter().find(|asked| asked.operation == ListSecurityGroups).unwrap();
@@ -218,7 +220,7 @@ fn a_launch_asks_for_what_was_said() {
         "public_address": true,
         "tags": { "team": "storage" },
         "rules": { "start": true, "on_power_off": "terminate", "on_failure": "report", "after_host_reboot": "terminate" },
-        "charge": { "pay_as_you_go": {} }, "role": "reader", "client_token": "again", "dry_run": false,
+        "charge": { "pay_as_you_go": {} }, "role": "reader", "cloud": "huawei", "config_drive": true, "client_token": "again", "dry_run": false,
     });
     assert_eq!(asked.body, expected);
     user.daemon.answer(LaunchInstances, [(200, json!({ "count": 3 }))]);

@@ -42,6 +42,7 @@ fn wrong_usage_is_told_before_anything_is_asked() {
         "launch debian --count 0",
         "launch debian --data-disk tape:1",
         "launch debian --tag =x",
+        "launch debian --cloud azure",
         "launch debian --for 5m",
         "ls --state asleep",
         "ls --endpoint nowhere",

@@ -30,7 +30,8 @@ pub fn of(name: &str) -> Value {
             "private_address": "127.0.0.1", "tags": { "team": "storage" },
             "rules": { "start": true, "on_power_off": "stop", "on_failure": "report", "after_host_reboot": "start" },
             "charge": { "pay_as_you_go": {} },
-            "metadata_options": { "enabled": true, "tokens": "optional", "hop_limit": 1, "tags": false }, "product_codes": [], "created_at": AT, "started_at": AT,
+            "metadata_options": { "enabled": true, "tokens": "optional", "hop_limit": 1, "tags": false },
+            "cloud": "ec2", "config_drive": true, "product_codes": [], "created_at": AT, "started_at": AT,
         }),
         "Launched" => json!({ "reservation": "r-00000001", "instances": [of("Instance")] }),
         "InstanceType" => json!({

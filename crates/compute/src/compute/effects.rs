@@ -13,7 +13,7 @@ use super::records::TRIES;
 use super::{Compute, ComputeError};
 use crate::id::InstanceId;
 use crate::lifecycle::{Effect, Report};
-use crate::outside::{DiskPlan, HostError, MachinePlan, NetworkPlan, NicPlan, Sight, SmbiosPlan};
+use crate::outside::{DiskPlan, HostError, MachinePlan, NetworkPlan, NicPlan, SeedPlan, Sight, SmbiosPlan};
 use crate::resource::{
     Address, Cloud, Instance, Interface, Resource, Subnet, Volume, VolumeState, owned_key,
 };
@@ -260,13 +260,18 @@ fn outcome(result: Result<(), ComputeError>) -> Ended {
     }
 }
 
-/// What cloud-init reads in a guest that is in no cloud it knows: NoCloud's files. JSON is YAML, too.
-fn seed(instance: &Instance) -> Vec<(&'static str, Vec<u8>)> {
-    match instance.cloud {
-        Cloud::Native => {}
+/// The disk on which cloud-init looks first. Never two: it would have to choose.
+fn seed(instance: &Instance) -> SeedPlan {
+    match (instance.config_drive, instance.cloud) {
+        (true, _) => SeedPlan::ConfigDrive,
+        (false, Cloud::Native) => SeedPlan::NoCloud(no_cloud(instance)),
         // They ask their cloud's metadata service.
-        Cloud::Ec2 | Cloud::Alibaba | Cloud::Huawei => return Vec::new(),
+        (false, Cloud::Ec2 | Cloud::Alibaba | Cloud::Huawei) => SeedPlan::None,
     }
+}
+
+/// What cloud-init reads in a guest that is in no cloud it knows: NoCloud's files. JSON is YAML, too.
+fn no_cloud(instance: &Instance) -> Vec<(&'static str, Vec<u8>)> {
     let keys: Vec<String> = instance.key_pair.iter().map(|key| key.public_key.to_string()).collect();
     let metadata = serde_json::json!({
         "instance-id": instance.id,
@@ -275,7 +280,7 @@ fn seed(instance: &Instance) -> Vec<(&'static str, Vec<u8>)> {
     });
     // It is there already, and this was put in by us.
     let user_data = BASE64_STANDARD.decode(&instance.user_data).unwrap_or_default();
-    vec![("META-DATA", metadata.to_string().into_bytes()), ("USER-DATA", user_data)]
+    vec![("meta-data", metadata.to_string().into_bytes()), ("user-data", user_data)]
 }
 
 /// Who the guest believes to be: what each cloud's guests look for (cloud-init's ds-identify).

@@ -84,6 +84,8 @@ pub struct InstanceRequest {
     pub metadata: BTreeMap<String, String>,
     /// How the guest gets at its metadata.
     pub metadata_options: MetadataOptions,
+    /// Give it a disk with its metadata, as OpenStack's config drives.
+    pub config_drive: bool,
     /// The role's name.
     pub role: Option<String>,
     /// The system disk; only `content` is not asked.
@@ -543,6 +545,7 @@ impl Compute {
             user_data: BASE64_STANDARD.encode(&request.user_data),
             metadata: request.metadata.clone(),
             metadata_options: request.metadata_options,
+            config_drive: request.config_drive,
             role: request.role.clone(),
             disks,
             interfaces: vec![interface],

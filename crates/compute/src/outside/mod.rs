@@ -36,9 +36,19 @@ pub struct MachinePlan {
     pub nics: Vec<NicPlan>,
     /// Who the guest believes to be.
     pub smbios: SmbiosPlan,
-    /// Files of a small read-only disk behind the others on which cloud-init finds its configuration (its datasource
-    /// NoCloud); none for no such disk.
-    pub seed: Vec<(&'static str, Vec<u8>)>,
+    /// What cloud-init finds on a small read-only disk behind the others.
+    pub seed: SeedPlan,
+}
+
+/// A small read-only disk behind the others on which cloud-init finds its configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SeedPlan {
+    /// There is none: the guest asks its metadata service.
+    None,
+    /// These files, for cloud-init's datasource NoCloud.
+    NoCloud(Vec<(&'static str, Vec<u8>)>),
+    /// OpenStack's config drive, with what the metadata service would tell at this moment.
+    ConfigDrive,
 }
 
 /// What to boot.

@@ -20,7 +20,7 @@ use crate::store::Key;
 /// How long a terminated instance is still shown. EC2 says about an hour.
 pub const HELD_AFTER_END: Duration = Duration::from_secs(3600);
 
-/// By which cloud's API an instance was launched: what its guest believes to be in.
+/// The cloud that a guest believes to be in: the one whose API launched it, or what our own API was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cloud {
@@ -100,6 +100,9 @@ pub struct Instance {
     /// How the guest gets at its metadata.
     #[serde(default)]
     pub metadata_options: MetadataOptions,
+    /// Whether it has a disk with its metadata, as OpenStack's config drives.
+    #[serde(default)]
+    pub config_drive: bool,
     /// The role whose credentials the guest gets.
     #[serde(default)]
     pub role: Option<String>,

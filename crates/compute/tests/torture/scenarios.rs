@@ -123,6 +123,7 @@ fn request(image: ImageId, name: &str, rules: Rules) -> InstanceRequest {
         user_data: b"#!/bin/sh".to_vec(),
         metadata: BTreeMap::new(),
         metadata_options: Default::default(),
+        config_drive: false,
         role: None,
         system_disk: DiskRequest { delete_with_instance: true, ..DiskRequest::default() },
         disks: vec![

@@ -222,6 +222,8 @@ impl User {
             charge: Default::default(),
             role: None,
             metadata_options: Default::default(),
+            cloud: Default::default(),
+            config_drive: false,
             client_token: self.token()?,
             dry_run: false,
         };

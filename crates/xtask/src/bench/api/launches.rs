@@ -77,6 +77,8 @@ pub fn request(image: &ImageId, start: bool) -> anyhow::Result<LaunchRequest> {
         charge: native_api::Charge::default(),
         role: None,
         metadata_options: Default::default(),
+        cloud: Default::default(),
+        config_drive: false,
         client_token: None,
         dry_run: false,
     })

@@ -1,0 +1,183 @@
+//! The real daemon with the real VMM, and who asks it.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use native_api::{Client, ClientError, ConsoleHistory, Endpoint, InstanceId, Operation, Options};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::{BOOT, Images};
+
+/// How often it is looked whether the daemon is there.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A host's daemon. Dropping it clears the host: a test that failed leaves no guest.
+pub struct Node {
+    /// Who asks it, as the operator.
+    pub client: Client,
+    /// Where all that it has is.
+    pub folder: PathBuf,
+    bothyd: PathBuf,
+    bothy: PathBuf,
+    daemon: Option<Child>,
+}
+
+impl Node {
+    /// A daemon with its state in a folder, and this in its configuration besides what all need. It is not started.
+    pub fn new(images: &Images, folder: &Path, more: &str) -> Self {
+        let text = format!(
+            "state_folder = '{0}/state'\nrun_folder = '{0}/run'\nhost_key = '{0}/key/host-key'\nvmm = '{1}'\n[api]\n\
+             socket = '{0}/run/api.sock'\n[capacity.overcommit]\nvcpus = 1000\n[limits]\nstart = 600\nterminate = 2\n\
+             {more}",
+            folder.display(),
+            images.vmm.display(),
+        );
+        fs::write(folder.join("bothyd.toml"), text).expect("the scratch disk has room");
+        let endpoint = Endpoint::Unix(folder.join("run/api.sock"));
+        Self {
+            client: Client::new(endpoint, Options::default()).expect("a unix socket needs no certificates"),
+            folder: folder.to_owned(),
+            bothyd: images.bothyd.clone(),
+            bothy: images.bothy.clone(),
+            daemon: None,
+        }
+    }
+
+    fn command(&self) -> Command {
+        let log = File::options().create(true).append(true).open(self.folder.join("log"));
+        let mut command = Command::new(&self.bothyd);
+        command.arg("--config").arg(self.folder.join("bothyd.toml")).stdin(Stdio::null());
+        command.env("RUST_LOG", "debug").stderr(log.expect("the scratch disk has room"));
+        command
+    }
+
+    /// The end of the daemon's log.
+    pub fn log(&self) -> String {
+        let text = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(100)..].join("\n")
+    }
+
+    /// Starts the daemon, and waits until it takes requests.
+    pub async fn start(&mut self) {
+        let deadline = Instant::now() + BOOT;
+        let mut daemon = self.command().spawn().expect("bothyd starts");
+        while self.client.get_health().await.is_err() {
+            let ended = daemon.try_wait().expect("it can be waited for");
+            assert!(ended.is_none(), "bothyd ended: {ended:?}\n{}", self.log());
+            assert!(Instant::now() < deadline, "bothyd is not ready within {BOOT:?}:\n{}", self.log());
+            tokio::time::sleep(LOOK).await;
+        }
+        self.daemon = Some(daemon);
+    }
+
+    /// Kills the daemon.
+    pub fn kill(&mut self) {
+        let mut daemon = self.daemon.take().expect("it was started");
+        daemon.kill().and_then(|()| daemon.wait()).expect("it is our child");
+    }
+
+    /// Asks for something.
+    ///
+    /// # Errors
+    ///
+    /// The daemon refuses it, or is not there.
+    pub async fn call<T: DeserializeOwned>(
+        &self,
+        operation: Operation,
+        path: &[&str],
+        body: &Value,
+    ) -> Result<T, ClientError> {
+        call(&self.client, operation, path, body).await
+    }
+
+    /// Asks for something that is not refused.
+    pub async fn ask<T: DeserializeOwned>(&self, operation: Operation, path: &[&str], body: &Value) -> T {
+        let answer = self.call(operation, path, body).await;
+        answer.unwrap_or_else(|error| panic!("{operation:?} {path:?} {body}: {error}\n{}", self.log()))
+    }
+
+    /// Waits until a thing is as it should be.
+    pub async fn wait<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        limit: Duration,
+        operation: Operation,
+        id: &str,
+        wanted: impl Fn(&T) -> bool,
+    ) -> T {
+        let look = async || self.call::<T>(operation, &[id], &Value::Null).await;
+        let found = self.client.wait_until(what, limit, look, wanted).await;
+        found.unwrap_or_else(|error| panic!("{what} {id}: {error}\n{}", self.log()))
+    }
+
+    /// Waits until a guest has printed what is wanted, and says what it finds in all that the guest printed.
+    pub async fn printed<T>(
+        &self,
+        what: &str,
+        limit: Duration,
+        id: &InstanceId,
+        wanted: impl Fn(&str) -> Option<T>,
+    ) -> T {
+        let text = |console: &ConsoleHistory| String::from_utf8_lossy(&console.bytes).replace('\r', "");
+        let look = async || self.client.whole_console(id).await;
+        let found =
+            self.client.wait_until(what, limit, look, |console| wanted(&text(console)).is_some()).await;
+        match found {
+            Ok(console) => wanted(&text(&console)).expect("it was waited for"),
+            Err(error) => {
+                let console = look().await.map(|console| text(&console)).unwrap_or_default();
+                panic!("{what} of {id}: {error}\n{}\nits console:\n{console}", self.log())
+            }
+        }
+    }
+
+    /// Runs the command line, and says what it prints.
+    pub fn bothy(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(&self.bothy);
+        command.args(arguments).env("HOME", &self.folder);
+        command.env("BOTHY_ENDPOINT", format!("unix:{}/run/api.sock", self.folder.display()));
+        let output = command.stdin(Stdio::null()).output().expect("bothy starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "bothy {arguments:?}: {said}\n{}", self.log());
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Ends the daemon, and clears the host.
+    pub fn end(&mut self) {
+        let mut daemon = self.daemon.take().expect("it was started");
+        let pid = nix::unistd::Pid::from_raw(daemon.id().cast_signed());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("it is our child");
+        let status = daemon.wait().expect("it is our child");
+        assert!(status.success(), "bothyd did not end well: {status}\n{}", self.log());
+        let status = self.command().arg("clear-host").status().expect("bothyd starts");
+        assert!(status.success(), "bothyd clear-host: {status}\n{}", self.log());
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(mut daemon) = self.daemon.take() {
+            let _ = daemon.kill();
+            let _ = daemon.wait();
+            let _ = self.command().arg("clear-host").status();
+        }
+    }
+}
+
+/// Asks a daemon for something.
+///
+/// # Errors
+///
+/// It refuses it, or is not there.
+pub async fn call<T: DeserializeOwned>(
+    client: &Client,
+    operation: Operation,
+    path: &[&str],
+    body: &Value,
+) -> Result<T, ClientError> {
+    client.call(operation, path, None::<&()>, (!body.is_null()).then_some(body)).await
+}
