@@ -353,9 +353,8 @@ pub async fn out_of_memory() {
     let _ = fs::write(parent.join(id.to_string()).join("memory.swap.max"), "0");
     fs::write(limit, "65536").unwrap();
     let asking = async {
-        loop {
-            let _ = world.client(id).info().await;
-        }
+        while world.client(id).info().await.is_ok() {}
+        std::future::pending().await
     };
     let sight = tokio::select! {
         sight = world.wait_told(id, Report::Died) => sight,
