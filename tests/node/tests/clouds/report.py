@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 
 ASKED = json.loads(sys.argv[1])
-KEYS = ["/root", "/home/debian", "/home/ops"]
+USERS = ["debian", "ops"]
 DMI = ["sys_vendor", "product_name", "product_serial", "product_uuid", "chassis_asset_tag"]
 
 
@@ -89,7 +89,7 @@ def report():
         "complaints": [line for line in log.splitlines() if "[WARNING]" in line or "[ERROR]" in line],
         "instance_id": run("cloud-init", "query", "instance_id"),
         "host_name": run("hostname"),
-        "keys": {home: text(home + "/.ssh/authorized_keys") for home in KEYS},
+        "keys": {user: text(f"/home/{user}/.ssh/authorized_keys") for user in USERS},
         "dmi": {name: text("/sys/class/dmi/id/" + name) for name in DMI},
         "addresses": run("hostname", "--all-ip-addresses"),
         "metadata": metadata(),
