@@ -132,8 +132,9 @@ async fn a_network_of_its_own(story: &mut Story) {
     let rule = json!({"direction": "ingress", "protocol": "tcp", "ports": {"from": 22, "to": 22}, "peer": {"cidr": "0.0.0.0/0"}});
     let group = json!({"name": "own", "vpc": vpc});
     let group = story.create_once("group", Operation::CreateSecurityGroup, group).await;
-    let request =
-        json!({"image": image, "instance_type": "tiny", "subnet": subnet, "security_groups": [group]});
+    // With its metadata on a disk, too.
+    let request = json!({"image": image, "instance_type": "tiny", "subnet": subnet, "security_groups": [group],
+        "cloud": "huawei", "config_drive": true});
     let inside = story.launch(request).await;
     let outside = story.launch(json!({"image": image, "instance_type": "tiny"})).await;
     story.runs(&inside[0]).await;

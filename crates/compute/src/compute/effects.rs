@@ -302,7 +302,7 @@ fn smbios(instance: &Instance) -> SmbiosPlan {
             SmbiosPlan {
                 serial,
                 uuid: Some(uuid),
-                ..strings("Amazon EC2", &instance.instance_type, &instance.id.to_string())
+                ..strings("Amazon EC2", &instance.instance_type, "Amazon EC2")
             }
         }
         Cloud::Alibaba => strings("Alibaba Cloud", "Alibaba Cloud ECS", ""),
