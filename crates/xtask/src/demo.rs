@@ -1,20 +1,21 @@
-//! `cargo xtask demo`: bothyd from its start to an empty host again, for everybody to see: a stock Debian is imported,
-//! launched, watched, logged in to, left alone while its daemon is killed, and terminated. The first half prepares; the
-//! second runs on a host whose KVM runs Linux and tells the story.
+//! `cargo xtask demo`: bothyd from its start to an empty host again, for everybody to see: a stock Debian is imported, two
+//! of it are launched in a VPC, one serves what the other may see, and they are left alone while their daemon is killed, and
+//! terminated. The first half prepares; the second runs on a host whose KVM runs Linux and tells the story.
+
+mod node;
 
 use std::ffi::OsString;
-use std::io::Write;
-use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::process::ExitCode;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 
 use crate::host::{self, Host};
 use crate::{build, host_vm, image, packages};
+use node::Node;
 
-/// Runs bothyd and shows an instance's whole life: image, launch, console, ssh, a killed daemon, termination, a clean host.
+/// Runs bothyd and shows instances' whole lives: image, VPC, launch, console, ssh, ports that are open and that are not, a
+/// killed daemon, termination, a clean host.
 ///
 /// Takes a few minutes the first time, most of it to make the Debian image and to build; where this machine's KVM does not
 /// run Linux, all of it runs in a nested host and is slow.
@@ -30,16 +31,26 @@ pub struct StoryArguments {
     debian: PathBuf,
 }
 
-/// Longest time for anything the guest does, on a nested host.
-const PATIENCE: Duration = Duration::from_secs(900);
-/// Longest time for the daemon to be ready.
-const READY: Duration = Duration::from_secs(60);
-/// How often the console is looked at.
-const LOOK: Duration = Duration::from_secs(1);
+/// What the first instance does with its first boot.
+const USER_DATA: &str = "\
+#!/bin/sh
+mkdir /srv/www
+echo \"a page of $(hostname)\" >/srv/www/index.html
+for port in 8000 9000; do
+    systemd-run python3 -m http.server $port --directory /srv/www
+done
+";
 
-/// What the guest is asked by ssh.
+/// What a guest is asked by ssh.
 const QUESTION: &str =
     "hostname; uptime --pretty; lsblk --output NAME,SERIAL,SIZE,RO,MOUNTPOINTS; ip -brief -4 address";
+
+/// How a guest without curl gets a page.
+fn get(url: &str) -> String {
+    format!(
+        "python3 -c 'import urllib.request as web; print(web.urlopen(\"{url}\", timeout=10).read().decode())'"
+    )
+}
 
 /// Prepares, and runs the story where KVM runs Linux.
 pub fn run(_: &Arguments) -> anyhow::Result<ExitCode> {
@@ -58,33 +69,75 @@ pub fn tell(arguments: &StoryArguments) -> anyhow::Result<ExitCode> {
     let folder = tempfile::Builder::new().prefix("demo").tempdir_in(scratch).context("making a folder")?;
     let before = Host::look()?;
     let node = Node::new(arguments, folder.path())?;
+    let ssh = |instance: &str, command: &str| -> Vec<String> {
+        let words = ["ssh", instance, "--user", "debian", "--wait", "--timeout", "600", "--", command];
+        words.map(str::to_owned).into()
+    };
+    let ask = |instance: &str, command: &str| {
+        let words = ssh(instance, command);
+        node.bothy(&words.iter().map(String::as_str).collect::<Vec<_>>())
+    };
 
     say("bothyd, the daemon of a host");
     let mut daemon = node.start()?;
     node.bothy(&["image", "import", &arguments.debian.display().to_string(), "--name", "debian", "--wait"])?;
     node.bothy(&["key", "create", "demo"])?;
-    let launch =
-        ["launch", "debian", "--type", "small", "--key", "demo", "--name", "web", "--data-disk", "1"];
-    node.bothy(&launch)?;
+
+    say("a VPC, and two instances in it");
+    node.bothy(&["vpc", "create", "10.0.0.0/16", "--name", "shop"])?;
+    node.bothy(&["subnet", "create", "shop", "10.0.1.0/24", "--name", "front"])?;
+    node.bothy(&["group", "create", "visitors", "--vpc", "shop"])?;
+    node.bothy(&["group", "create", "web", "--vpc", "shop", "--allow", "tcp 8000 from group visitors"])?;
+    let user_data = node.file("serve.sh", USER_DATA)?;
+    let launch = ["launch", "debian", "--type", "small", "--key", "demo", "--subnet", "front"];
+    let web = [
+        "--name",
+        "web",
+        "--host-name",
+        "web",
+        "--group",
+        "web",
+        "--data-disk",
+        "1",
+        "--user-data",
+        &user_data,
+    ];
+    node.bothy(&[&launch[..], &web].concat())?;
+    node.bothy(&[&launch[..], &["--name", "visitor", "--group", "visitors"]].concat())?;
     node.bothy(&["ls"])?;
 
-    say("the guest boots; its console");
+    say("the first boots; its console");
     node.show_console("web", &["finished at", "login: "])?;
     say("log in");
-    let ssh = ["ssh", "web", "--user", "debian", "--wait", "--timeout", "600", "--", QUESTION];
-    node.bothy(&ssh)?;
+    ask("web", QUESTION)?;
+    say("its user data, from the metadata service");
+    ask("web", &get("http://169.254.169.254/latest/user-data"))?;
 
-    say("kill -9 of the daemon: the guest does not notice, and the next daemon takes it over");
-    let vmm = vmms()?;
+    say("what the web's group lets the visitor see, by its name");
+    let page = |port: u16| get(&format!("http://web.local.compute.internal:{port}/"));
+    ask("visitor", &page(8000))?;
+    say("and what it does not: not until a rule says so, which is in force at once");
+    let words = ssh("visitor", &page(9000));
+    node.refused(&words.iter().map(String::as_str).collect::<Vec<_>>())?;
+    node.bothy(&["group", "allow", "web", "--vpc", "shop", "tcp 9000 from group visitors"])?;
+    ask("visitor", &page(9000))?;
+    node.bothy(&["group", "show", "web", "--vpc", "shop", "--counts"])?;
+
+    say("kill -9 of the daemon: the guests do not notice, and the next daemon takes them over");
+    let running = vmms()?;
     daemon.kill()?;
-    ensure!(vmms()? == vmm && vmm.len() == 1, "the VMM did not go on by itself");
+    ensure!(vmms()? == running && running.len() == 2, "the VMMs did not go on by themselves");
     daemon = node.start()?;
     node.bothy(&["ls"])?;
-    node.bothy(&ssh)?;
-    ensure!(vmms()? == vmm, "the VMM is another one");
+    ask("web", QUESTION)?;
+    ensure!(vmms()? == running, "the VMMs are others");
 
     say("the end of it");
-    node.bothy(&["terminate", "web", "--wait", "--timeout", "600"])?;
+    node.bothy(&["terminate", "web", "visitor", "--wait", "--timeout", "600"])?;
+    for rest in [&["group", "rm", "--vpc", "shop", "web", "visitors"][..], &["subnet", "rm", "front"]] {
+        node.bothy(rest)?;
+    }
+    node.bothy(&["vpc", "rm", "shop"])?;
     node.bothy(&["image", "rm", "debian"])?;
     node.bothy(&["ls", "--all"])?;
     daemon.end()?;
@@ -105,145 +158,4 @@ fn vmms() -> anyhow::Result<Vec<String>> {
     let found = host::processes()?.into_iter().filter(|process| process.contains("bothy-vmm --id"));
     // The disk's reader comes and goes.
     Ok(found.filter(|process| !process.contains("read-boot-disk")).collect())
-}
-
-/// A host's daemon and how to talk to it.
-struct Node {
-    bothy: PathBuf,
-    bothyd: PathBuf,
-    config: PathBuf,
-    socket: PathBuf,
-    home: PathBuf,
-    log: PathBuf,
-}
-
-impl Node {
-    fn new(arguments: &StoryArguments, folder: &Path) -> anyhow::Result<Self> {
-        let (config, socket) = (folder.join("bothyd.toml"), folder.join("api.sock"));
-        let text = format!(
-            "state_folder = '{0}/state'\nrun_folder = '{0}/run'\nhost_key = '{0}/key/host-key'\nvmm = '{1}'\n\
-             [api]\nsocket = '{2}'\n[capacity.overcommit]\nvcpus = 400\n[limits]\nstart = 600\nstop = 600\nreboot = 600\n\
-             terminate = 600\n",
-            folder.display(),
-            arguments.vmm.display(),
-            socket.display(),
-        );
-        std::fs::write(&config, &text).context("writing the configuration")?;
-        eprintln!("▸ cat {}\n{text}", config.display());
-        let home = folder.join("home");
-        std::fs::create_dir(&home).context("making a home")?;
-        Ok(Self {
-            bothy: arguments.bothy.clone(),
-            bothyd: arguments.bothyd.clone(),
-            config,
-            socket,
-            home,
-            log: folder.join("bothyd.log"),
-        })
-    }
-
-    /// Starts the daemon, and waits until it answers.
-    fn start(&self) -> anyhow::Result<Daemon> {
-        eprintln!("▸ bothyd --config {} &", self.config.display());
-        let log =
-            std::fs::File::options().create(true).append(true).open(&self.log).context("opening the log")?;
-        let child = Command::new(&self.bothyd).arg("--config").arg(&self.config).stderr(log).spawn();
-        let mut daemon = Daemon(child.context("starting bothyd")?);
-        let deadline = Instant::now() + READY;
-        loop {
-            let asked = self.command(&["host"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
-            if asked.context("running bothy")?.success() {
-                return Ok(daemon);
-            }
-            let ended = daemon.0.try_wait().context("looking at bothyd")?;
-            if ended.is_some() || Instant::now() > deadline {
-                bail!("bothyd is not ready:\n{}", std::fs::read_to_string(&self.log).unwrap_or_default());
-            }
-            std::thread::sleep(LOOK / 10);
-        }
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.bothy);
-        command
-            .args(arguments)
-            .env("HOME", &self.home)
-            .env("BOTHY_ENDPOINT", format!("unix:{}", self.socket.display()));
-        command
-    }
-
-    /// Runs a command as a person would, and shows what it says.
-    fn bothy(&self, arguments: &[&str]) -> anyhow::Result<()> {
-        eprintln!("▸ bothy {}", arguments.join(" "));
-        let status = self.command(arguments).stdin(Stdio::null()).status().context("running bothy")?;
-        if !status.success() {
-            let log = std::fs::read_to_string(&self.log).unwrap_or_default();
-            bail!("bothy {} failed ({status}); the daemon's log:\n{log}", arguments.join(" "));
-        }
-        Ok(())
-    }
-
-    /// Shows the console as it grows, until all texts were seen.
-    fn show_console(&self, instance: &str, texts: &[&str]) -> anyhow::Result<()> {
-        eprintln!("▸ bothy console {instance} --history");
-        let (deadline, mut shown) = (Instant::now() + PATIENCE, 0);
-        loop {
-            let history =
-                self.command(&["console", instance, "--history"]).output().context("running bothy")?;
-            // Before it is started there is none.
-            let news = history.stdout.get(shown..).unwrap_or_default();
-            std::io::stdout()
-                .write_all(news)
-                .and_then(|()| std::io::stdout().flush())
-                .context("showing it")?;
-            shown += news.len();
-            let text = String::from_utf8_lossy(&history.stdout);
-            if texts.iter().all(|wanted| text.contains(wanted)) {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                self.bothy(&["show", instance])?;
-                bail!("the guest did not print {texts:?} within {PATIENCE:?}");
-            }
-            std::thread::sleep(LOOK);
-        }
-    }
-
-    /// Removes what the daemon made on the host but its state.
-    fn clear(&self) -> anyhow::Result<()> {
-        eprintln!("▸ bothyd --config {} clear-host", self.config.display());
-        let status = Command::new(&self.bothyd).arg("--config").arg(&self.config).arg("clear-host").status();
-        ensure!(status.context("running bothyd")?.success(), "bothyd clear-host failed");
-        Ok(())
-    }
-}
-
-/// The daemon's process; dropping it kills it.
-struct Daemon(Child);
-
-impl Daemon {
-    fn kill(mut self) -> anyhow::Result<()> {
-        eprintln!("▸ kill -9 {}", self.0.id());
-        self.0.kill().context("killing bothyd")?;
-        let status = self.0.wait().context("waiting for bothyd")?;
-        ensure!(status.signal() == Some(9), "bothyd ended by itself: {status}");
-        Ok(())
-    }
-
-    /// Tells it to end.
-    fn end(mut self) -> anyhow::Result<()> {
-        eprintln!("▸ kill {}", self.0.id());
-        let pid = nix::unistd::Pid::from_raw(self.0.id().cast_signed());
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).context("telling bothyd to end")?;
-        let status = self.0.wait().context("waiting for bothyd")?;
-        ensure!(status.success(), "bothyd did not end well: {status}");
-        Ok(())
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }

@@ -30,7 +30,8 @@ use session::{End, Outcome};
 
 /// Our exit statuses, chosen as `timeout` and container runtimes choose theirs; see the help.
 const TIMED_OUT: u8 = 124;
-const HOST_FAILED: u8 = 125;
+/// There was no host, or it was lost.
+pub const HOST_FAILED: u8 = 125;
 
 /// Where the scratch file system is inside.
 const SCRATCH: &str = "/scratch";

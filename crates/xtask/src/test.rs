@@ -1,15 +1,15 @@
 //! `cargo xtask test`: all tests, tier by tier, the cheap ones first.
 
 mod contract;
+mod node;
 
-use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
 
-use crate::build::{self, cargo};
-use crate::{check, fuzz, host_vm, image, packages};
+use crate::build::cargo;
+use crate::{check, fuzz, packages};
 
 /// Runs all tests, or those of the tiers given.
 ///
@@ -44,10 +44,6 @@ enum Tier {
 /// Seconds that each fuzz target runs.
 const FUZZ_SECONDS: u32 = 5;
 
-/// Seconds that the tests on one host may take, before they count as hung. The longest boot four Debians one after the other,
-/// for a quarter of an hour where the CPU is emulated and shared.
-const HOST_TIMEOUT: u64 = 3600;
-
 /// Runs the tiers, and stops at the first that fails.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let all = if arguments.tiers.is_empty() { Tier::value_variants() } else { &arguments.tiers };
@@ -62,7 +58,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             Tier::Sdk => sdk(filter)?,
             Tier::Micro => cargo_test(&["--package", "micro"], filter)?,
             Tier::Fuzz => fuzz::all(FUZZ_SECONDS)?,
-            Tier::Node => node(filter)?,
+            Tier::Node => node::run(filter)?,
         }
         eprintln!("── {tier:?} passed ({:.0} s)", started.elapsed().as_secs_f64());
     }
@@ -102,46 +98,5 @@ fn sdk(filter: Option<&str>) -> anyhow::Result<()> {
 fn cargo_test(what: &[&str], filter: Option<&str>) -> anyhow::Result<()> {
     let status = cargo().arg("test").args(what).arg("--").args(filter).status().context("running cargo")?;
     ensure!(status.success(), "cargo test {} failed", what.join(" "));
-    Ok(())
-}
-
-/// Builds everything here, where there is a network, and runs it on the host.
-fn node(filter: Option<&str>) -> anyhow::Result<()> {
-    packages::ensure(&["dosfstools", "iproute2", "iputils-ping", "mtools", "nftables", "openssh-client"])?;
-    let vmm = build::vmm()?;
-    let (bothyd, bothy) = build::daemon()?;
-    // A host for each program with whole guests: if a nested one is lost, only one program's time is.
-    let mut batches = vec![build::tests("micro")?];
-    batches.extend(build::tests("node")?.into_iter().map(|program| vec![program]));
-    let tiny = image::tiny()?;
-    let debian = image::debian()?;
-
-    let mut environment: Vec<OsString> = vec!["env".into(), "BOTHY_REQUIRE_KVM=1".into()];
-    let places = [
-        ("BOTHY_VMM", &vmm),
-        ("BOTHY_BOTHYD", &bothyd),
-        ("BOTHY_BOTHY", &bothy),
-        ("BOTHY_TINY_KERNEL", &tiny.kernel),
-        ("BOTHY_TINY_INITRD", &tiny.initrd),
-        ("BOTHY_DEBIAN", &debian),
-    ];
-    for (name, path) in places {
-        let mut variable = OsString::from(format!("{name}="));
-        variable.push(path);
-        environment.push(variable);
-    }
-    // One after the other: guests share a CPU that is emulated itself.
-    let script = r#"filter=$1; shift
-        for program; do "$program" --test-threads 1 $filter || failed=1; done
-        exit ${failed:-0}"#;
-    let options = host_vm::Options { timeout: HOST_TIMEOUT, ..host_vm::Options::default() };
-    let mut failed = false;
-    for programs in batches {
-        let mut command = environment.clone();
-        command.extend(["sh", "-c", script, "node-tests", filter.unwrap_or("")].map(OsString::from));
-        command.extend(programs.into_iter().map(OsString::from));
-        failed |= host_vm::execute_repeatable(&options, &command)? != 0;
-    }
-    ensure!(!failed, "node tests failed");
     Ok(())
 }

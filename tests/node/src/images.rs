@@ -16,6 +16,8 @@ pub struct Images {
     pub kernel: PathBuf,
     /// Its initrd: busybox and the init that runs the command given on the kernel command line.
     pub initrd: PathBuf,
+    /// The same with programs of Debian's, as `images/tiny/tools` has them.
+    pub initrd_with_tools: PathBuf,
     /// Disk of the Debian image; copy it before use.
     pub debian: PathBuf,
     /// A folder on a file system that knows O_DIRECT and reflinks.
@@ -38,6 +40,7 @@ impl Images {
             bothy: path("BOTHY_BOTHY")?,
             kernel: path("BOTHY_TINY_KERNEL")?,
             initrd: path("BOTHY_TINY_INITRD")?,
+            initrd_with_tools: path("BOTHY_TINY_TOOLS")?,
             debian: path("BOTHY_DEBIAN")?,
             scratch: path("HOST_VM_SCRATCH")?,
         })

@@ -8,10 +8,12 @@ mod daemon;
 mod images;
 mod leavings;
 mod network;
+mod shell;
 mod vm;
 
 pub use daemon::{Node, call};
 pub use images::{Images, copy};
 pub use leavings::{leavings, processes};
 pub use network::Network;
+pub use shell::Shell;
 pub use vm::{BOOT, LOGIN, Vm, kernel_boot, sparse_file};

@@ -19,6 +19,11 @@ impl Network {
         network
     }
 
+    /// Its name, as `ip netns` knows it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Makes a tap; with `address`, as in `10.0.0.1/24`, it also gets that and is up.
     pub fn add_tap(&self, tap: &str, address: Option<&str>) {
         self.ip(&["tuntap", "add", tap, "mode", "tap", "vnet_hdr"]);
