@@ -35,10 +35,15 @@ impl Shell {
 
     /// Runs a command of one line, and gives what it printed, without blanks at the ends.
     pub async fn run(&mut self, command: &str) -> String {
+        self.run_within(BOOT, command).await
+    }
+
+    /// The same for one that takes its time.
+    pub async fn run_within(&mut self, limit: Duration, command: &str) -> String {
         self.commands += 1;
         self.type_line(command).await;
         let end = format!("SHELL-DONE {}.", self.commands);
-        self.read_until(&end, BOOT).await.trim().to_owned()
+        self.read_until(&end, limit).await.trim().to_owned()
     }
 
     async fn type_line(&mut self, line: &str) {
