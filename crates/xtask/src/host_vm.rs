@@ -33,6 +33,9 @@ const TIMED_OUT: u8 = 124;
 /// There was no host, or it was lost.
 pub const HOST_FAILED: u8 = 125;
 
+/// What a nested host is run with.
+const PACKAGES: &[&str] = &["qemu-system-x86", "xfsprogs", "kmod"];
+
 /// Where the scratch file system is inside.
 const SCRATCH: &str = "/scratch";
 
@@ -130,6 +133,15 @@ pub fn execute(options: &Options, command: &[OsString]) -> anyhow::Result<u8> {
     })
 }
 
+/// Installs and makes what nested hosts need, where they are needed: those that start at the same time find it there.
+pub fn prepare() -> anyhow::Result<()> {
+    if !probe::kvm_runs_linux() {
+        packages::ensure(PACKAGES)?;
+        image::image()?;
+    }
+    Ok(())
+}
+
 /// As `execute`, for a command that can be repeated: if the nested host is lost under it, it is run on another, once.
 pub fn execute_repeatable(options: &Options, command: &[OsString]) -> anyhow::Result<u8> {
     match execute(options, command) {
@@ -177,7 +189,7 @@ fn run_here(command: &[OsString], options: &Options, out: &Path, deadline: Insta
 }
 
 fn run_nested(command: &[OsString], options: &Options, out: &Path, deadline: Instant) -> anyhow::Result<End> {
-    packages::ensure(&["qemu-system-x86", "xfsprogs", "kmod"])?;
+    packages::ensure(PACKAGES)?;
     let image = image::image()?;
     let mut shares = vec![out.to_owned()];
     for share in &options.shares {

@@ -28,6 +28,7 @@ exit ${failed:-0}"#;
 pub fn run(filter: Option<&str>) -> anyhow::Result<()> {
     let programs = ["dosfstools", "iproute2", "iputils-ping", "mtools", "nftables", "nmap", "openssh-client"];
     packages::ensure(&programs)?;
+    host_vm::prepare()?;
     let environment = environment()?;
     let tests_of = |name: &str, programs: Vec<PathBuf>| {
         let mut command = environment.clone();
