@@ -34,7 +34,7 @@ pub use api::{GuestStoryArguments, StoryArguments as ApiStoryArguments, tell as 
 ///
 ///   boot     process start to the guest's first line from user space, and to the process's end; 256 MiB
 ///   block    fio in the guest: 4 KiB random, 128 KiB sequential; O_DIRECT on an XFS, and the host's page cache
-///   net      iperf3 over a tap to the guest and from it, and the round trip of one byte by TCP
+///   net      TCP streams and packets a second over a tap to the guest and from it, and the round trip of one byte by TCP
 ///   memory   the VMM's memory beyond the guest's: private, and its share of shared; idle, 256 MiB
 ///   api      bothyd with thousands of instances: lists, launches, memory, restart; see its own --help
 ///
@@ -128,7 +128,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 /// Prepares, and runs the comparison where KVM runs Linux.
 fn compare(what: What, options: &Options) -> anyhow::Result<ExitCode> {
-    packages::ensure(&["qemu-system-x86", "iproute2", "iperf3"])?;
+    packages::ensure(&["qemu-system-x86", "iproute2", "iperf3", "sockperf"])?;
     let vmm = match &options.vmm {
         Some(path) => fs::canonicalize(path).with_context(|| format!("looking for {}", path.display()))?,
         None => build::vmm()?,
@@ -212,7 +212,7 @@ fn machine(place: &Place, initrd: &Path, words: &str, script: &str) -> Machine {
         cmdline: format!("console=ttyS0 {words} bothy.run={}", base64(script.as_bytes())),
         memory_mib: 256,
         disks: vec![Disk { path: place.disk.clone(), direct: true }],
-        tap: TAP.to_owned(),
+        nic: tap::nic(TAP),
     }
 }
 
