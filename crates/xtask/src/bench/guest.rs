@@ -1,5 +1,5 @@
 //! A guest under way: the peer's process and its console, line by line, each with the time it came. Waits are bounded,
-//! and name what did not come. Dropping a guest ends its process.
+//! and name what did not come. Dropping a guest ends its process. What is not done by a command line is in `control`.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 
-use super::peers::{Machine, Peer};
+use super::control;
+use super::peers::{Machine, Peer, Start};
 
 /// Longest that a guest is silent between two lines that are waited for. A nested host with other work is slow.
 pub const PATIENCE: Duration = Duration::from_secs(180);
@@ -29,7 +30,14 @@ pub struct Guest {
 impl Guest {
     /// Starts `machine` in `peer`.
     pub fn start(peer: &Peer, machine: &Machine, vmm: &Path) -> anyhow::Result<Self> {
-        let mut command = peer.command(machine, vmm);
+        let (mut command, run) = match peer.start {
+            Start::Command(command) => (command(machine, vmm), None),
+            Start::Control => {
+                // A path that a socket's can begin with.
+                let run = tempfile::tempdir_in("/run").context("making a folder")?;
+                (control::command(vmm, run.path()), Some(run))
+            }
+        };
         let (reader, writer) = std::io::pipe().context("making a pipe")?;
         command.stdin(Stdio::null());
         command.stdout(writer.try_clone().context("making a pipe")?).stderr(writer);
@@ -38,6 +46,9 @@ impl Guest {
         // The command has the pipe's other end, which must be closed here for reading to end.
         drop(command);
         let (sender, lines) = channel();
+        if let Some(run) = run {
+            control::drive(run, machine, process.id(), sender.clone());
+        }
         std::thread::spawn(move || {
             for line in BufReader::new(reader).split(b'\n') {
                 let came = Instant::now();

@@ -5,6 +5,7 @@
 mod api;
 mod block;
 mod boot;
+mod control;
 mod guest;
 mod memory;
 mod net;
@@ -40,7 +41,8 @@ pub use api::{GuestStoryArguments, StoryArguments as ApiStoryArguments, tell as 
 ///
 /// The peers are QEMU's machines microvm, lean, and q35, a PC; one vCPU, KVM, -cpu host, no default devices, io_uring,
 /// an iothread for each disk, vhost off. microvm has its devices on PCI, as the others do; microvm-mmio has them where
-/// it is fastest to boot. microvm+vhost lets the host's kernel move packets.
+/// it is fastest to boot. microvm+vhost lets the host's kernel move packets. bothy+services is bothy with what the daemon
+/// asks of it for each network interface: a guard that lets the guest send in its own name only, DHCP and metadata.
 ///
 /// Peers take turns, run after run, after one uncounted boot each, so that what else the machine does hits all of them.
 /// The table has medians; ↓ means that less is better, and a ratio is bothy's figure over the other's: below 1 is good

@@ -1,5 +1,6 @@
-//! The programs that are compared, each as a name and a function that makes its command line. All are asked for the
-//! same machine: one vCPU, the same kernel and memory, disks opened the same way, the same tap. Starts nothing.
+//! The programs that are compared, each as a name and how it is started: nearly all by a function that makes a command
+//! line. All are asked for the same machine: one vCPU, the same kernel and memory, disks opened the same way, the same tap.
+//! Starts nothing.
 
 use std::ffi::OsString;
 use std::net::Ipv4Addr;
@@ -12,7 +13,15 @@ use vmm_api::MacAddress;
 pub struct Peer {
     /// Its name in tables.
     pub name: &'static str,
-    command: fn(&Machine, &Path) -> Command,
+    pub start: Start,
+}
+
+/// How a machine is started.
+pub enum Start {
+    /// By a command line that says all of it, bothy-vmm's path given. The process ends with its guest.
+    Command(fn(&Machine, &Path) -> Command),
+    /// As the daemon starts bothy-vmm, over its control socket: each network interface with all that can be served on it.
+    Control,
 }
 
 /// What every peer is asked to run.
@@ -44,31 +53,26 @@ pub struct Disk {
     pub direct: bool,
 }
 
-impl Peer {
-    /// The command that runs `machine` with its console on standard output. `vmm` is bothy-vmm.
-    pub fn command(&self, machine: &Machine, vmm: &Path) -> Command {
-        (self.command)(machine, vmm)
-    }
-}
-
 /// Ours.
-pub const BOTHY: Peer = Peer { name: "bothy", command: bothy };
+pub const BOTHY: Peer = Peer { name: "bothy", start: Start::Command(bothy) };
+/// The same with a guard, DHCP and metadata on its network interface.
+const BOTHY_SERVICES: Peer = Peer { name: "bothy+services", start: Start::Control };
 const Q35: Peer =
-    Peer { name: "q35", command: |machine, _| qemu(machine, "q35", Bus::Pci, "vhost=off") };
+    Peer { name: "q35", start: Start::Command(|machine, _| qemu(machine, "q35", Bus::Pci, "vhost=off")) };
 /// With its devices on PCI, as on the others: there they have MSI-X, and the guest drives them by the same code.
 const MICROVM: Peer = Peer {
     name: "microvm",
-    command: |machine, _| qemu(machine, MICROVM_PCI, Bus::Pci, "vhost=off"),
+    start: Start::Command(|machine, _| qemu(machine, MICROVM_PCI, Bus::Pci, "vhost=off")),
 };
 /// What microvm was made for, and its fastest boot. The tiny guest has no driver for such disks and NICs, so this one
 /// can only boot.
 const MICROVM_MMIO: Peer = Peer {
     name: "microvm-mmio",
-    command: |machine, _| qemu(machine, MICROVM_PLAIN, Bus::Mmio, "vhost=off"),
+    start: Start::Command(|machine, _| qemu(machine, MICROVM_PLAIN, Bus::Mmio, "vhost=off")),
 };
 const MICROVM_VHOST: Peer = Peer {
     name: "microvm+vhost",
-    command: |machine, _| qemu(machine, MICROVM_PCI, Bus::Pci, "vhost=on"),
+    start: Start::Command(|machine, _| qemu(machine, MICROVM_PCI, Bus::Pci, "vhost=on")),
 };
 
 /// Those that boot.
@@ -76,7 +80,7 @@ pub const BOOT: &[Peer] = &[BOTHY, MICROVM, MICROVM_MMIO, Q35];
 /// Those with a disk that the guest can use.
 pub const BLOCK: &[Peer] = &[BOTHY, MICROVM, Q35];
 /// Those with a network. vhost moves packets within the host's kernel: not what bothy does, and so an upper mark.
-pub const NET: &[Peer] = &[BOTHY, MICROVM, Q35, MICROVM_VHOST];
+pub const NET: &[Peer] = &[BOTHY, BOTHY_SERVICES, MICROVM, Q35, MICROVM_VHOST];
 /// Those whose memory is counted.
 pub const MEMORY: &[Peer] = BLOCK;
 
