@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -30,13 +30,17 @@ pub struct Guest {
 impl Guest {
     /// Starts `machine` in `peer`.
     pub fn start(peer: &Peer, machine: &Machine, vmm: &Path) -> anyhow::Result<Self> {
-        let (mut command, run) = match peer.start {
+        let (command, run) = match peer.start {
             Start::Command(command) => (command(machine, vmm), None),
             Start::Control => {
                 // A path that a socket's can begin with.
                 let run = tempfile::tempdir_in("/run").context("making a folder")?;
                 (control::command(vmm, run.path()), Some(run))
             }
+        };
+        let mut command = match &machine.nic.namespace {
+            Some(file) => within(file, &command),
+            None => command,
         };
         let (reader, writer) = std::io::pipe().context("making a pipe")?;
         command.stdin(Stdio::null());
@@ -123,6 +127,14 @@ impl Guest {
         let shown = &self.seen[self.seen.len().saturating_sub(TAIL_LINES)..];
         format!("its console's last lines:\n{}", shown.join("\n"))
     }
+}
+
+/// The command, in a network namespace. It keeps its process.
+fn within(namespace: &Path, command: &Command) -> Command {
+    let mut within = Command::new("nsenter");
+    within.arg(format!("--net={}", namespace.display())).arg("--");
+    within.arg(command.get_program()).args(command.get_args());
+    within
 }
 
 impl Drop for Guest {

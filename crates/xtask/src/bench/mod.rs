@@ -22,6 +22,7 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
 
+use crate::isolation::{self, Folders};
 use crate::progress::Step;
 use crate::{build, host_vm, image, packages};
 use guest::Guest;
@@ -35,7 +36,8 @@ pub use api::{GuestStoryArguments, StoryArguments as ApiStoryArguments, tell as 
 ///
 ///   boot     process start to the guest's first line from user space, and to the process's end; 256 MiB
 ///   block    fio in the guest: 4 KiB random, 128 KiB sequential; O_DIRECT on an XFS, and the host's page cache
-///   net      TCP streams and packets a second over a tap to the guest and from it, and the round trip of one byte by TCP
+///   net      TCP streams, packets a second and round trips: guest and host over a tap, and two guests of a VPC over its
+///            router and rules
 ///   memory   the VMM's memory beyond the guest's: private, and its share of shared; idle, 256 MiB
 ///   api      bothyd with thousands of instances: lists, launches, memory, restart; see its own --help
 ///
@@ -130,7 +132,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 /// Prepares, and runs the comparison where KVM runs Linux.
 fn compare(what: What, options: &Options) -> anyhow::Result<ExitCode> {
-    packages::ensure(&["qemu-system-x86", "iproute2", "iperf3", "sockperf"])?;
+    packages::ensure(&["qemu-system-x86", "iproute2", "iperf3", "nftables", "sockperf", "util-linux"])?;
     let vmm = match &options.vmm {
         Some(path) => fs::canonicalize(path).with_context(|| format!("looking for {}", path.display()))?,
         None => build::vmm()?,
@@ -145,11 +147,12 @@ fn compare(what: What, options: &Options) -> anyhow::Result<ExitCode> {
     command.extend([vmm, tiny.kernel, tiny.initrd, tiny.initrd_with_tools].map(OsString::from));
     // Two CPUs, for figures of device threads beside vCPUs; a crash of the host costs only a second run.
     let host = host_vm::Options { cpus: 2, timeout: TIMEOUT, ..host_vm::Options::default() };
-    Ok(ExitCode::from(host_vm::execute(&host, &command)?))
+    Ok(ExitCode::from(host_vm::execute(&host, &isolation::command(&command))?))
 }
 
 /// Compares.
 pub fn tell(arguments: &StoryArguments) -> anyhow::Result<ExitCode> {
+    isolation::settle(Folders::Shared)?;
     let memory = tempfile::tempdir_in("/dev/shm").context("making a folder in memory")?;
     let scratch = std::env::var_os("HOST_VM_SCRATCH").map_or_else(std::env::temp_dir, PathBuf::from);
     let scratch = tempfile::tempdir_in(scratch).context("making a folder for disks")?;

@@ -40,6 +40,8 @@ pub struct Machine {
 pub struct Nic {
     /// Name of a tap that exists.
     pub tap: String,
+    /// The file of the network namespace that the tap is in, if that is not ours.
+    pub namespace: Option<PathBuf>,
     pub mac: MacAddress,
     /// The guest's address, in a subnet of 24 bits. Its own script sets it, also where DHCP would tell it.
     pub address: Ipv4Addr,

@@ -31,6 +31,7 @@ impl Tap {
 pub fn nic(name: &str) -> Nic {
     Nic {
         tap: name.to_owned(),
+        namespace: None,
         mac: MacAddress([0x52, 0x54, 0, 0, 0, 2]),
         address: GUEST_ADDRESS,
         router: HOST_ADDRESS,

@@ -170,7 +170,7 @@ fn show(title: &str, table: &Table, output: &Path) -> anyhow::Result<ExitCode> {
 }
 
 /// One thread: clients must not take all processors from the daemon.
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting a runtime")
 }
 
