@@ -7,11 +7,13 @@ mod block;
 mod boot;
 mod control;
 mod guest;
+mod http;
 mod memory;
 mod net;
 mod peers;
 mod table;
 mod tap;
+mod times;
 
 use std::ffi::OsString;
 use std::fs::{self, File};
