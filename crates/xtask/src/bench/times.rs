@@ -19,9 +19,18 @@ impl Times {
 
     /// Adds p50 and p99 to the table; `aim` is for p99, in seconds.
     pub fn add(&self, table: &mut Table, name: &str, aim: Option<f64>) {
+        self.add_two(table, name, ("p99", 99), aim);
+    }
+
+    /// Adds p50 and the worst, for things that are few; `aim` is for the worst, in seconds.
+    pub fn add_few(&self, table: &mut Table, name: &str, aim: Option<f64>) {
+        self.add_two(table, name, ("worst", 100), aim);
+    }
+
+    fn add_two(&self, table: &mut Table, name: &str, (high, percent): (&str, usize), aim: Option<f64>) {
         table.add_aimed(&format!("{name}: p50"), "ms", Better::Less, self.percentile(50), None);
         let aim = aim.map(|aim| aim * 1000.0);
-        table.add_aimed(&format!("{name}: p99"), "ms", Better::Less, self.percentile(99), aim);
+        table.add_aimed(&format!("{name}: {high}"), "ms", Better::Less, self.percentile(percent), aim);
     }
 }
 

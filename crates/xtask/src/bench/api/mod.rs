@@ -4,7 +4,7 @@
 mod bare;
 mod describe;
 mod guest;
-mod launches;
+pub mod launches;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -88,7 +88,7 @@ const BARE: &str = "bare";
 /// Launches by one client, before those by several.
 const ALONE: u32 = 100;
 /// Clients that launch at a time.
-const AT_ONCE: u32 = 16;
+pub const AT_ONCE: u32 = 16;
 /// Connections that ask for lists.
 const CONNECTIONS: [u32; 2] = [1, 8];
 /// How often the daemon is restarted with what there is.
@@ -96,7 +96,7 @@ const RESTARTS: u32 = 3;
 /// How long the daemon has nothing to do before its memory is read: it frees some of what it used.
 const REST: Duration = Duration::from_secs(2);
 /// Longest time for all to run after they were launched.
-const PATIENCE: Duration = Duration::from_secs(600);
+pub const PATIENCE: Duration = Duration::from_secs(600);
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -287,7 +287,7 @@ async fn restarts(
 }
 
 /// Waits until that many run, and none is on its way.
-async fn all_run(client: &Client, vmms: u32, limit: Duration, step: &Step) -> anyhow::Result<()> {
+pub async fn all_run(client: &Client, vmms: u32, limit: Duration, step: &Step) -> anyhow::Result<()> {
     launches::settled(client, &[InstanceState::Creating, InstanceState::Starting], limit, step).await?;
     let running = launches::count(client, &[InstanceState::Running]).await?;
     ensure!(running == vmms as usize, "{running} of {vmms} instances run");
