@@ -123,6 +123,12 @@ impl Guest {
         Ok(took)
     }
 
+    /// What it printed last, for an error that is about it.
+    pub fn last_words(&mut self) -> String {
+        self.seen.extend(self.lines.try_iter().map(|(_, line)| line));
+        format!("{}: {}", self.name, self.tail())
+    }
+
     fn tail(&self) -> String {
         let shown = &self.seen[self.seen.len().saturating_sub(TAIL_LINES)..];
         format!("its console's last lines:\n{}", shown.join("\n"))

@@ -23,32 +23,31 @@ const WARM_UP: usize = 100;
 
 /// All of it with one guest.
 pub fn measure(place: &Place, peer: &Peer) -> anyhow::Result<Vec<Sample>> {
-    let nic = &tap::nic(TAP);
+    let nic = tap::nic(TAP);
     let mut machine = machine(place, &place.initrd_with_tools, "quiet", &ends::script(nic.address));
     machine.memory_mib = 512;
     let host = End::host(&nic.tap)?;
     let mut guest = Guest::start(peer, &machine, &place.vmm)?;
-    let end = End::guest(&mut guest, Box::new(|port| connect(nic, port)))?;
+    let end = End::guest(&mut guest, Box::new(|port| connect(&nic, port)))?;
+    let samples = between(&nic, &host, &end).with_context(|| guest.last_words())?;
+    guest.wait_exit()?;
+    Ok(samples)
+}
 
-    let to_guest = load::stream(&host, nic.address, Way::Up)?;
-    let from_guest = load::stream(&host, nic.address, Way::Down)?;
-    let packets_to_guest = load::packets(&host, &end, nic.address)?;
-    let packets_from_guest = load::packets(&end, &host, nic.router)?;
+fn between(nic: &Nic, host: &End<'_>, guest: &End<'_>) -> anyhow::Result<Vec<Sample>> {
     let mut samples = vec![
-        Sample::new("TCP to the guest", "Mbit/s", More, to_guest),
-        Sample::new("TCP from the guest", "Mbit/s", More, from_guest),
-        Sample::new("packets to the guest", "1/s", More, packets_to_guest),
-        Sample::new("packets from the guest", "1/s", More, packets_from_guest),
+        Sample::new("TCP to the guest", "Mbit/s", More, load::stream(host, nic.address, Way::Up)?),
+        Sample::new("TCP from the guest", "Mbit/s", More, load::stream(host, nic.address, Way::Down)?),
+        Sample::new("packets to the guest", "1/s", More, load::packets(host, guest, nic.address)?),
+        Sample::new("packets from the guest", "1/s", More, load::packets(guest, host, nic.router)?),
     ];
-
     let round_trips = round_trips(nic).context("sending bytes back and forth")?;
     let slowest = &round_trips[round_trips.len() * 99 / 100..];
     for (name, value) in [("median", median(&round_trips)), ("99 %", slowest.first().copied())] {
         let value = value.context("no round trips")?;
         samples.push(Sample::new(format!("TCP round trip, {name}"), "µs", Less, value));
     }
-    end.end()?;
-    guest.wait_exit()?;
+    guest.end()?;
     Ok(samples)
 }
 

@@ -1,6 +1,10 @@
 //! Two guests of one program, on routed taps of a VPC: TCP streams and small packets from each to the other, and the round trip
 //! of a datagram. What they send passes a router and a security group that allows it.
 
+use std::net::Ipv4Addr;
+
+use anyhow::Context;
+
 use super::super::guest::Guest;
 use super::super::peers::{Nic, Peer};
 use super::super::table::{
@@ -28,26 +32,32 @@ pub fn measure(place: &Place, peer: &Peer) -> anyhow::Result<Vec<Sample>> {
     let [first, second] = &mut guests;
     let first = End::guest(first, Box::new(|port| routed.connect(&nics[0], port)))?;
     let second = End::guest(second, Box::new(|port| routed.connect(&nics[1], port)))?;
-    let (to_first, to_second) = (nics[0].address, nics[1].address);
+    let samples = between([(&first, nics[0].address), (&second, nics[1].address)]);
+    let samples = samples.with_context(|| guests.each_mut().map(Guest::last_words).join("\n"))?;
+    for guest in guests {
+        guest.wait_exit()?;
+    }
+    Ok(samples)
+}
 
+fn between(
+    [(first, at_first), (second, at_second)]: [(&End<'_>, Ipv4Addr); 2],
+) -> anyhow::Result<Vec<Sample>> {
     let mut samples = Vec::new();
     for way in [Way::Up, Way::Down] {
-        let stream = load::stream(&first, to_second, way)?;
+        let stream = load::stream(first, at_second, way)?;
         samples.push(Sample::new("TCP guest to guest", "Mbit/s", More, stream));
     }
-    for (from, to, address) in [(&first, &second, to_second), (&second, &first, to_first)] {
+    for (from, to, address) in [(first, second, at_second), (second, first, at_first)] {
         let packets = load::packets(from, to, address)?;
         samples.push(Sample::new("packets guest to guest", "1/s", More, packets));
     }
-    let round_trips = load::round_trips(&first, to_second)?;
+    let round_trips = load::round_trips(first, at_second)?;
     for (name, value) in ["median", "99 %"].into_iter().zip(round_trips) {
         samples.push(Sample::new(format!("UDP round trip guest to guest, {name}"), "µs", Less, value));
     }
     for end in [first, second] {
         end.end()?;
-    }
-    for guest in guests {
-        guest.wait_exit()?;
     }
     Ok(samples)
 }
