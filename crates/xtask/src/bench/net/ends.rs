@@ -15,6 +15,8 @@ pub const ECHO_PORT: u16 = 7;
 const END_PORT: u16 = 9;
 /// A port of a guest at which there is a shell.
 const SHELL_PORT: u16 = 23;
+/// A port of a guest that leads to port 80 of its metadata service, where that answers.
+pub const RELAY_PORT: u16 = 80;
 /// Where both ends have sockperf's server, by UDP.
 pub const SOCKPERF_PORT: u16 = 5202;
 
@@ -29,9 +31,10 @@ pub fn script(address: Ipv4Addr) -> String {
         /usr/bin/sockperf server -p {SOCKPERF_PORT} >/dev/null 2>&1 &
         nc -ll -p {ECHO_PORT} -e cat &
         nc -ll -p {SHELL_PORT} -e sh &
+        ip route add 169.254.169.254 dev eth0; nc -ll -p {RELAY_PORT} -e nc 169.254.169.254 80 &
         nc -l -p {END_PORT} </dev/null >/dev/null &
         end=$!
-        for port in 5201 {ECHO_PORT} {END_PORT} {SHELL_PORT} {SOCKPERF_PORT}; do
+        for port in 5201 {ECHO_PORT} {END_PORT} {RELAY_PORT} {SHELL_PORT} {SOCKPERF_PORT}; do
             until netstat -lntu | grep -q \":$port \"; do usleep 50000; done
         done
         echo {READY}
