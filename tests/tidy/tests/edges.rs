@@ -19,7 +19,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("storage", &[]),
     ("vmm-api", &[]),
     ("vmm", &["devices", "storage", "vmm-api"]),
-    ("xtask", &["kvm-probe", "native-api", "vmm-api"]),
+    ("xtask", &["hostnet", "kvm-probe", "native-api", "vmm-api"]),
     ("fake-vmm", &["vmm-api"]),
     ("micro", &["vmm-api"]),
     ("node", &["native-api", "vmm-api"]),

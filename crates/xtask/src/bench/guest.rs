@@ -1,15 +1,16 @@
 //! A guest under way: the peer's process and its console, line by line, each with the time it came. Waits are bounded,
-//! and name what did not come. Dropping a guest ends its process.
+//! and name what did not come. Dropping a guest ends its process. What is not done by a command line is in `control`.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 
-use super::peers::{Machine, Peer};
+use super::control;
+use super::peers::{Machine, Peer, Start};
 
 /// Longest that a guest is silent between two lines that are waited for. A nested host with other work is slow.
 pub const PATIENCE: Duration = Duration::from_secs(180);
@@ -29,7 +30,18 @@ pub struct Guest {
 impl Guest {
     /// Starts `machine` in `peer`.
     pub fn start(peer: &Peer, machine: &Machine, vmm: &Path) -> anyhow::Result<Self> {
-        let mut command = peer.command(machine, vmm);
+        let (command, run) = match peer.start {
+            Start::Command(command) => (command(machine, vmm), None),
+            Start::Control => {
+                // A path that a socket's can begin with.
+                let run = tempfile::tempdir_in("/run").context("making a folder")?;
+                (control::command(vmm, run.path()), Some(run))
+            }
+        };
+        let mut command = match &machine.nic.namespace {
+            Some(file) => within(file, &command),
+            None => command,
+        };
         let (reader, writer) = std::io::pipe().context("making a pipe")?;
         command.stdin(Stdio::null());
         command.stdout(writer.try_clone().context("making a pipe")?).stderr(writer);
@@ -38,6 +50,9 @@ impl Guest {
         // The command has the pipe's other end, which must be closed here for reading to end.
         drop(command);
         let (sender, lines) = channel();
+        if let Some(run) = run {
+            control::drive(run, machine, process.id(), sender.clone());
+        }
         std::thread::spawn(move || {
             for line in BufReader::new(reader).split(b'\n') {
                 let came = Instant::now();
@@ -108,10 +123,24 @@ impl Guest {
         Ok(took)
     }
 
+    /// What it printed last, for an error that is about it.
+    pub fn last_words(&mut self) -> String {
+        self.seen.extend(self.lines.try_iter().map(|(_, line)| line));
+        format!("{}: {}", self.name, self.tail())
+    }
+
     fn tail(&self) -> String {
         let shown = &self.seen[self.seen.len().saturating_sub(TAIL_LINES)..];
         format!("its console's last lines:\n{}", shown.join("\n"))
     }
+}
+
+/// The command, in a network namespace. It keeps its process.
+fn within(namespace: &Path, command: &Command) -> Command {
+    let mut within = Command::new("nsenter");
+    within.arg(format!("--net={}", namespace.display())).arg("--");
+    within.arg(command.get_program()).args(command.get_args());
+    within
 }
 
 impl Drop for Guest {

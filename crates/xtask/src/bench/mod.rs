@@ -1,16 +1,20 @@
 //! `cargo xtask bench`: bothy-vmm against Debian's QEMU, side by side on one host. The first half prepares; the second
 //! runs on a host whose KVM runs Linux. `peers` is what is compared, `table` what comes out, and each benchmark a file
-//! with one function `measure`. The daemon has no peer, and a benchmark that is apart: `api`.
+//! with one function `measure`. The daemon, rules and metadata have no peers but aims, and benchmarks that are apart: `api`
+//! and `net::aims`.
 
 mod api;
 mod block;
 mod boot;
+mod control;
 mod guest;
+mod http;
 mod memory;
 mod net;
 mod peers;
 mod table;
 mod tap;
+mod times;
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -21,6 +25,7 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
 
+use crate::isolation::{self, Folders};
 use crate::progress::Step;
 use crate::{build, host_vm, image, packages};
 use guest::Guest;
@@ -28,19 +33,23 @@ use peers::{Disk, Machine, Peer};
 use table::{Sample, Table};
 
 pub use api::{GuestStoryArguments, StoryArguments as ApiStoryArguments, tell as tell_api, tell_guest};
+pub use net::aims::{Arguments as NetStoryArguments, tell as tell_net};
 
 /// Compares bothy-vmm with Debian's QEMU on the same host, with the same kernel, initrd, disk and tap; or the daemon with
-/// its aims.
+/// our aims.
 ///
 ///   boot     process start to the guest's first line from user space, and to the process's end; 256 MiB
 ///   block    fio in the guest: 4 KiB random, 128 KiB sequential; O_DIRECT on an XFS, and the host's page cache
-///   net      iperf3 over a tap to the guest and from it, and the round trip of one byte by TCP
+///   net      TCP streams, packets a second and round trips: guest and host over a tap, and two guests of a VPC over its
+///            router and rules. Then, without guests and next to our aims: changes of rules, requests for metadata
 ///   memory   the VMM's memory beyond the guest's: private, and its share of shared; idle, 256 MiB
 ///   api      bothyd with thousands of instances: lists, launches, memory, restart; see its own --help
 ///
 /// The peers are QEMU's machines microvm, lean, and q35, a PC; one vCPU, KVM, -cpu host, no default devices, io_uring,
 /// an iothread for each disk, vhost off. microvm has its devices on PCI, as the others do; microvm-mmio has them where
-/// it is fastest to boot. microvm+vhost lets the host's kernel move packets.
+/// it is fastest to boot. microvm+vhost lets the host's kernel move packets. bothy+services is bothy with what the daemon
+/// asks of it for each network interface: a guard that lets the guest send in its own name only, DHCP and metadata; the
+/// ratio there is what these cost.
 ///
 /// Peers take turns, run after run, after one uncounted boot each, so that what else the machine does hits all of them.
 /// The table has medians; ↓ means that less is better, and a ratio is bothy's figure over the other's: below 1 is good
@@ -61,7 +70,7 @@ enum Benchmark {
     /// Disks
     Block(Options),
     /// The network
-    Net(Options),
+    Net(NetOptions),
     /// Memory of the VMM
     Memory(Options),
     Api(api::Arguments),
@@ -75,6 +84,15 @@ struct Options {
     /// Measure this bothy-vmm instead of building one
     #[arg(long, value_name = "PATH")]
     vmm: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+struct NetOptions {
+    #[command(flatten)]
+    options: Options,
+    /// Only what is without guests: changes of rules, and metadata
+    #[arg(long, conflicts_with_all = ["runs", "vmm"])]
+    no_guests: bool,
 }
 
 /// The second half, on the host.
@@ -120,15 +138,26 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     match &arguments.what {
         Benchmark::Boot(options) => compare(What::Boot, options),
         Benchmark::Block(options) => compare(What::Block, options),
-        Benchmark::Net(options) => compare(What::Net, options),
+        Benchmark::Net(arguments) => run_net(arguments),
         Benchmark::Memory(options) => compare(What::Memory, options),
         Benchmark::Api(arguments) => api::run(arguments),
     }
 }
 
+/// The comparison, and then what is without peers.
+fn run_net(arguments: &NetOptions) -> anyhow::Result<ExitCode> {
+    if !arguments.no_guests {
+        let compared = compare(What::Net, &arguments.options)?;
+        if compared != ExitCode::SUCCESS {
+            return Ok(compared);
+        }
+    }
+    net::aims::run()
+}
+
 /// Prepares, and runs the comparison where KVM runs Linux.
 fn compare(what: What, options: &Options) -> anyhow::Result<ExitCode> {
-    packages::ensure(&["qemu-system-x86", "iproute2", "iperf3"])?;
+    packages::ensure(&["qemu-system-x86", "iproute2", "iperf3", "nftables", "sockperf", "util-linux"])?;
     let vmm = match &options.vmm {
         Some(path) => fs::canonicalize(path).with_context(|| format!("looking for {}", path.display()))?,
         None => build::vmm()?,
@@ -143,11 +172,12 @@ fn compare(what: What, options: &Options) -> anyhow::Result<ExitCode> {
     command.extend([vmm, tiny.kernel, tiny.initrd, tiny.initrd_with_tools].map(OsString::from));
     // Two CPUs, for figures of device threads beside vCPUs; a crash of the host costs only a second run.
     let host = host_vm::Options { cpus: 2, timeout: TIMEOUT, ..host_vm::Options::default() };
-    Ok(ExitCode::from(host_vm::execute(&host, &command)?))
+    Ok(ExitCode::from(host_vm::execute(&host, &isolation::command(&command))?))
 }
 
 /// Compares.
 pub fn tell(arguments: &StoryArguments) -> anyhow::Result<ExitCode> {
+    isolation::settle(Folders::Shared)?;
     let memory = tempfile::tempdir_in("/dev/shm").context("making a folder in memory")?;
     let scratch = std::env::var_os("HOST_VM_SCRATCH").map_or_else(std::env::temp_dir, PathBuf::from);
     let scratch = tempfile::tempdir_in(scratch).context("making a folder for disks")?;
@@ -212,7 +242,7 @@ fn machine(place: &Place, initrd: &Path, words: &str, script: &str) -> Machine {
         cmdline: format!("console=ttyS0 {words} bothy.run={}", base64(script.as_bytes())),
         memory_mib: 256,
         disks: vec![Disk { path: place.disk.clone(), direct: true }],
-        tap: TAP.to_owned(),
+        nic: tap::nic(TAP),
     }
 }
 

@@ -1,15 +1,27 @@
-//! The programs that are compared, each as a name and a function that makes its command line. All are asked for the
-//! same machine: one vCPU, the same kernel and memory, disks opened the same way, the same tap. Starts nothing.
+//! The programs that are compared, each as a name and how it is started: nearly all by a function that makes a command
+//! line. All are asked for the same machine: one vCPU, the same kernel and memory, disks opened the same way, the same tap.
+//! Starts nothing.
 
 use std::ffi::OsString;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use vmm_api::MacAddress;
 
 /// A program that runs machines, in one way of running it.
 pub struct Peer {
     /// Its name in tables.
     pub name: &'static str,
-    command: fn(&Machine, &Path) -> Command,
+    pub start: Start,
+}
+
+/// How a machine is started.
+pub enum Start {
+    /// By a command line that says all of it, bothy-vmm's path given. The process ends with its guest.
+    Command(fn(&Machine, &Path) -> Command),
+    /// As the daemon starts bothy-vmm, over its control socket: each network interface with all that can be served on it.
+    Control,
 }
 
 /// What every peer is asked to run.
@@ -20,8 +32,20 @@ pub struct Machine {
     pub cmdline: String,
     pub memory_mib: u64,
     pub disks: Vec<Disk>,
+    pub nic: Nic,
+}
+
+/// A machine's network interface.
+#[derive(Clone, Debug)]
+pub struct Nic {
     /// Name of a tap that exists.
     pub tap: String,
+    /// The file of the network namespace that the tap is in, if that is not ours.
+    pub namespace: Option<PathBuf>,
+    pub mac: MacAddress,
+    /// The guest's address, in a subnet of 24 bits. Its own script sets it, also where DHCP would tell it.
+    pub address: Ipv4Addr,
+    pub router: Ipv4Addr,
 }
 
 /// A raw file, with or without the host's page cache.
@@ -31,32 +55,34 @@ pub struct Disk {
     pub direct: bool,
 }
 
-impl Peer {
-    /// The command that runs `machine` with its console on standard output. `vmm` is bothy-vmm.
-    pub fn command(&self, machine: &Machine, vmm: &Path) -> Command {
-        (self.command)(machine, vmm)
-    }
-}
-
 /// Ours.
-pub const BOTHY: Peer = Peer { name: "bothy", command: bothy };
-const Q35: Peer = Peer { name: "q35", command: |machine, _| qemu(machine, "q35", Bus::Pci, "vhost=off") };
+pub const BOTHY: Peer = Peer { name: "bothy", start: Start::Command(bothy) };
+/// The same with a guard, DHCP and metadata on its network interface.
+const BOTHY_SERVICES: Peer = Peer { name: "bothy+services", start: Start::Control };
+const Q35: Peer =
+    Peer { name: "q35", start: Start::Command(|machine, _| qemu(machine, "q35", Bus::Pci, "vhost=off")) };
 /// With its devices on PCI, as on the others: there they have MSI-X, and the guest drives them by the same code.
-const MICROVM: Peer =
-    Peer { name: "microvm", command: |machine, _| qemu(machine, MICROVM_PCI, Bus::Pci, "vhost=off") };
+const MICROVM: Peer = Peer {
+    name: "microvm",
+    start: Start::Command(|machine, _| qemu(machine, MICROVM_PCI, Bus::Pci, "vhost=off")),
+};
 /// What microvm was made for, and its fastest boot. The tiny guest has no driver for such disks and NICs, so this one
 /// can only boot.
-const MICROVM_MMIO: Peer =
-    Peer { name: "microvm-mmio", command: |machine, _| qemu(machine, MICROVM_PLAIN, Bus::Mmio, "vhost=off") };
-const MICROVM_VHOST: Peer =
-    Peer { name: "microvm+vhost", command: |machine, _| qemu(machine, MICROVM_PCI, Bus::Pci, "vhost=on") };
+const MICROVM_MMIO: Peer = Peer {
+    name: "microvm-mmio",
+    start: Start::Command(|machine, _| qemu(machine, MICROVM_PLAIN, Bus::Mmio, "vhost=off")),
+};
+const MICROVM_VHOST: Peer = Peer {
+    name: "microvm+vhost",
+    start: Start::Command(|machine, _| qemu(machine, MICROVM_PCI, Bus::Pci, "vhost=on")),
+};
 
 /// Those that boot.
 pub const BOOT: &[Peer] = &[BOTHY, MICROVM, MICROVM_MMIO, Q35];
 /// Those with a disk that the guest can use.
 pub const BLOCK: &[Peer] = &[BOTHY, MICROVM, Q35];
 /// Those with a network. vhost moves packets within the host's kernel: not what bothy does, and so an upper mark.
-pub const NET: &[Peer] = &[BOTHY, MICROVM, Q35, MICROVM_VHOST];
+pub const NET: &[Peer] = &[BOTHY, BOTHY_SERVICES, MICROVM, Q35, MICROVM_VHOST];
 /// Those whose memory is counted.
 pub const MEMORY: &[Peer] = BLOCK;
 
@@ -81,7 +107,7 @@ fn bothy(machine: &Machine, vmm: &Path) -> Command {
         option.push(if disk.direct { ",direct=on" } else { ",direct=off" });
         command.arg("--disk").arg(option);
     }
-    command.args(["--net", &machine.tap]);
+    command.arg("--net").arg(format!("{},mac={}", machine.nic.tap, machine.nic.mac));
     command
 }
 
@@ -109,8 +135,10 @@ fn qemu(machine: &Machine, kind: &str, bus: Bus, vhost: &str) -> Command {
         ));
         command.arg("-device").arg(format!("virtio-blk-{suffix},drive=disk{index},iothread=thread{index}"));
     }
-    command.arg("-netdev").arg(format!("tap,id=net0,ifname={},script=no,downscript=no,{vhost}", machine.tap));
+    command
+        .arg("-netdev")
+        .arg(format!("tap,id=net0,ifname={},script=no,downscript=no,{vhost}", machine.nic.tap));
     let rom = if bus == Bus::Pci { ",romfile=" } else { "" };
-    command.arg("-device").arg(format!("virtio-net-{suffix},netdev=net0{rom}"));
+    command.arg("-device").arg(format!("virtio-net-{suffix},netdev=net0,mac={}{rom}", machine.nic.mac));
     command
 }

@@ -33,6 +33,9 @@ impl Sample {
     }
 }
 
+/// The column of what we want, where there is no peer: the ratio is of what there is to it.
+pub const AIM: &str = "aim";
+
 /// All samples of a benchmark.
 pub struct Table {
     peers: Vec<&'static str>,
@@ -55,6 +58,20 @@ impl Table {
             });
             self.rows[at].1.entry(peer).or_default().push(value);
         }
+    }
+
+    /// Adds a sample of ours, with what it should be.
+    pub fn add_aimed(
+        &mut self,
+        name: &str,
+        unit: &'static str,
+        better: Better,
+        value: f64,
+        aim: Option<f64>,
+    ) {
+        let ours = self.peers.first().copied().unwrap_or_default();
+        self.add(ours, vec![Sample::new(name, unit, better, value)]);
+        self.add(AIM, aim.map(|aim| Sample::new(name, unit, better, aim)).into_iter().collect());
     }
 
     /// Medians and ratios, to read.

@@ -1,21 +1,17 @@
 //! Lists of instances, page by page, over connections that stay open. The answers are read and not looked into, so that it is
 //! the daemon's time that is measured.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
-use http_body_util::{BodyExt, Full};
+use anyhow::Context;
 use hyper::Request;
-use hyper::body::Bytes;
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper_util::rt::TokioIo;
 use native_api::{Client, InstanceQuery};
-use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 
-use super::{Load, Times};
+use super::super::http::Connection;
+use super::super::times::{Load, Times};
 use crate::daemon::Node;
 
 /// Asks for all pages in turn, again and again, on so many connections at a time.
@@ -59,33 +55,11 @@ async fn ask(
     let mut times = Vec::new();
     for target in targets.iter().cycle().skip(first) {
         let asked = Instant::now();
-        connection.get(target).await?;
+        connection.ask(Request::get(target)).await.context("asking for a list")?;
         times.push(asked.elapsed());
         if Instant::now() > until {
             break;
         }
     }
     Ok(times)
-}
-
-/// A connection that stays open.
-struct Connection(SendRequest<Full<Bytes>>);
-
-impl Connection {
-    async fn open(socket: &Path) -> anyhow::Result<Self> {
-        let stream = UnixStream::connect(socket).await.context("connecting to the daemon")?;
-        let (sender, connection) =
-            handshake(TokioIo::new(stream)).await.context("connecting to the daemon")?;
-        tokio::spawn(connection);
-        Ok(Self(sender))
-    }
-
-    async fn get(&mut self, target: &str) -> anyhow::Result<()> {
-        let request = Request::get(target).header("host", "bothy").body(Full::default());
-        self.0.ready().await.context("waiting for the connection")?;
-        let answer = self.0.send_request(request.context("asking")?).await.context("asking for a list")?;
-        ensure!(answer.status().is_success(), "a list was refused: {}", answer.status());
-        answer.into_body().collect().await.context("reading a list")?;
-        Ok(())
-    }
 }

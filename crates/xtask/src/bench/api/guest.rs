@@ -10,7 +10,7 @@ use native_api::{Client, ConsoleQuery, ImageId, InstanceId, InstanceState};
 use super::super::guest::Guest;
 use super::super::peers::{BOTHY, Disk, Machine};
 use super::super::table::{Better, Sample, Table};
-use super::super::tap::Tap;
+use super::super::tap::{self, Tap};
 use super::{GuestStoryArguments, OURS, SETTINGS, launches};
 use crate::daemon::Node;
 use crate::guest_image;
@@ -55,7 +55,7 @@ pub async fn measure(arguments: &GuestStoryArguments) -> anyhow::Result<Table> {
         cmdline: CMDLINE.to_owned(),
         memory_mib: MEMORY_MIB,
         disks: vec![Disk { path: bare_disk, direct: false }],
-        tap: TAP.to_owned(),
+        nic: tap::nic(TAP),
     };
 
     let step = Step::new("bothyd, with an image");

@@ -10,7 +10,8 @@ use native_api::{
 };
 use tokio::task::JoinSet;
 
-use super::{LOOK, Load, Times};
+use super::super::times::{Load, Times};
+use super::LOOK;
 use crate::progress::Step;
 
 /// Launches of one image.

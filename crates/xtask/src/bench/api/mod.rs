@@ -4,7 +4,7 @@
 mod bare;
 mod describe;
 mod guest;
-mod launches;
+pub mod launches;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use native_api::{Client, InstanceState};
 
-use super::table::{Better, Sample, Table};
+use super::table::{AIM, Better, Sample, Table};
 use crate::build::{self, Profile};
 use crate::daemon::{Daemon, Node};
 use crate::isolation::{self, Folders};
@@ -83,13 +83,12 @@ pub struct GuestStoryArguments {
 }
 
 const OURS: &str = "bothyd";
-const AIM: &str = "aim";
 const BARE: &str = "bare";
 
 /// Launches by one client, before those by several.
 const ALONE: u32 = 100;
 /// Clients that launch at a time.
-const AT_ONCE: u32 = 16;
+pub const AT_ONCE: u32 = 16;
 /// Connections that ask for lists.
 const CONNECTIONS: [u32; 2] = [1, 8];
 /// How often the daemon is restarted with what there is.
@@ -97,7 +96,7 @@ const RESTARTS: u32 = 3;
 /// How long the daemon has nothing to do before its memory is read: it frees some of what it used.
 const REST: Duration = Duration::from_secs(2);
 /// Longest time for all to run after they were launched.
-const PATIENCE: Duration = Duration::from_secs(600);
+pub const PATIENCE: Duration = Duration::from_secs(600);
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -170,7 +169,7 @@ fn show(title: &str, table: &Table, output: &Path) -> anyhow::Result<ExitCode> {
 }
 
 /// One thread: clients must not take all processors from the daemon.
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting a runtime")
 }
 
@@ -200,7 +199,7 @@ async fn measure(arguments: &StoryArguments) -> anyhow::Result<Table> {
     let image =
         guest_image::import(&client, &guest_image::request("bench", &file_system, &boot, None)?).await?;
     step.done();
-    add(&mut table, "memory without instances", "MiB", Better::Less, resting_mib(&daemon).await?, None);
+    table.add_aimed("memory without instances", "MiB", Better::Less, resting_mib(&daemon).await?, None);
 
     let launches = launches::Launches { client: client.clone(), image: image.id, start: true };
     let alone = (arguments.vmms / 2).clamp(1, ALONE);
@@ -216,12 +215,12 @@ async fn measure(arguments: &StoryArguments) -> anyhow::Result<Table> {
         let launched = launches.run(many, AT_ONCE, &step).await?;
         launched.times.add(&mut table, &format!("launch, {AT_ONCE} at a time"), None);
         let (name, aim) = ("launches acknowledged", Some(150.0));
-        add(&mut table, name, "1/s", Better::More, launched.per_second(), aim);
+        table.add_aimed(name, "1/s", Better::More, launched.per_second(), aim);
         table.add(BARE, vec![Sample::new(name, "1/s", Better::More, commits)]);
         all_run(&client, arguments.vmms, PATIENCE, &step).await?;
         let per_second = f64::from(many) / begun.elapsed().as_secs_f64();
         step.done();
-        add(&mut table, "launches until all run", "1/s", Better::More, per_second, None);
+        table.add_aimed("launches until all run", "1/s", Better::More, per_second, None);
     }
     daemon = restarts(&node, daemon, &client, arguments.vmms, "", Some(2.0), &mut table).await?;
 
@@ -231,7 +230,7 @@ async fn measure(arguments: &StoryArguments) -> anyhow::Result<Table> {
         let launches = launches::Launches { start: false, ..launches };
         let created = launches.run(more, AT_ONCE, &step).await?;
         created.times.add(&mut table, &format!("create, {AT_ONCE} at a time"), None);
-        add(&mut table, "creations acknowledged", "1/s", Better::More, created.per_second(), None);
+        table.add_aimed("creations acknowledged", "1/s", Better::More, created.per_second(), None);
         launches::settled(&client, &[InstanceState::Creating], PATIENCE, &step).await?;
         step.done();
     }
@@ -242,20 +241,15 @@ async fn measure(arguments: &StoryArguments) -> anyhow::Result<Table> {
         step.done();
         let name = format!("list of 100, {connections} at a time");
         lists.times.add(&mut table, &name, Some(0.005));
-        add(&mut table, &name, "1/s", Better::More, lists.per_second(), None);
+        table.add_aimed(&name, "1/s", Better::More, lists.per_second(), None);
     }
     let name = format!("memory with {} instances", arguments.instances);
-    add(&mut table, &name, "MiB", Better::Less, resting_mib(&daemon).await?, None);
+    table.add_aimed(&name, "MiB", Better::Less, resting_mib(&daemon).await?, None);
     let and = format!(", {} on record", arguments.instances);
     daemon = restarts(&node, daemon, &client, arguments.vmms, &and, None, &mut table).await?;
     // VMMs, taps and rules go with the namespaces.
     drop(daemon);
     Ok(table)
-}
-
-fn add(table: &mut Table, name: &str, unit: &'static str, better: Better, value: f64, aim: Option<f64>) {
-    table.add(OURS, vec![Sample::new(name, unit, better, value)]);
-    table.add(AIM, aim.map(|aim| Sample::new(name, unit, better, aim)).into_iter().collect());
 }
 
 /// Kills the daemon and starts it, and measures from that start until it answers and all VMMs are seen as running.
@@ -281,13 +275,19 @@ async fn restarts(
             took = begun.elapsed();
         }
         step.done();
-        add(table, &format!("restart to {vmms} adopted{and}"), "s", Better::Less, took.as_secs_f64(), aim);
+        table.add_aimed(
+            &format!("restart to {vmms} adopted{and}"),
+            "s",
+            Better::Less,
+            took.as_secs_f64(),
+            aim,
+        );
     }
     Ok(daemon)
 }
 
 /// Waits until that many run, and none is on its way.
-async fn all_run(client: &Client, vmms: u32, limit: Duration, step: &Step) -> anyhow::Result<()> {
+pub async fn all_run(client: &Client, vmms: u32, limit: Duration, step: &Step) -> anyhow::Result<()> {
     launches::settled(client, &[InstanceState::Creating, InstanceState::Starting], limit, step).await?;
     let running = launches::count(client, &[InstanceState::Running]).await?;
     ensure!(running == vmms as usize, "{running} of {vmms} instances run");
@@ -304,51 +304,4 @@ async fn resting_mib(daemon: &Daemon) -> anyhow::Result<f64> {
         .and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok())
         .with_context(|| format!("understanding {path}"))?;
     Ok(kib / 1024.0)
-}
-
-/// How long each of many things took.
-#[derive(Default)]
-struct Times(Vec<Duration>);
-
-impl Times {
-    /// The time within which this share of them were done, in milliseconds.
-    fn percentile(&self, percent: usize) -> f64 {
-        let mut sorted = self.0.clone();
-        sorted.sort_unstable();
-        let rank = (sorted.len() * percent).div_ceil(100).max(1);
-        sorted.get(rank - 1).map_or(0.0, |time| time.as_secs_f64() * 1000.0)
-    }
-
-    /// Adds p50 and p99 to the table; `aim` is for p99, in seconds.
-    fn add(&self, table: &mut Table, name: &str, aim: Option<f64>) {
-        add(table, &format!("{name}: p50"), "ms", Better::Less, self.percentile(50), None);
-        let aim = aim.map(|aim| aim * 1000.0);
-        add(table, &format!("{name}: p99"), "ms", Better::Less, self.percentile(99), aim);
-    }
-}
-
-/// What several clients did for some time.
-struct Load {
-    times: Times,
-    took: Duration,
-}
-
-impl Load {
-    fn per_second(&self) -> f64 {
-        self.times.0.len() as f64 / self.took.as_secs_f64()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentiles_are_of_the_sorted_times() {
-        let times = |ms: &[u64]| Times(ms.iter().copied().map(Duration::from_millis).collect());
-        let hundred: Vec<u64> = (1..=100).rev().collect();
-        assert_eq!((times(&hundred).percentile(50), times(&hundred).percentile(99)), (50.0, 99.0));
-        assert_eq!((times(&[7]).percentile(50), times(&[7]).percentile(99)), (7.0, 7.0));
-        assert_eq!(times(&[3, 1, 2]).percentile(50), 2.0);
-    }
 }
