@@ -10,13 +10,13 @@ use std::process::Command;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 use vmm_api::{
-    Boot, Client, ConsoleConfig, Dhcp, Disk, DiskSource, Guard, KernelBoot, Memory, MetadataRelay, Nic,
-    Smbios, TapSource, VmConfig, VmState,
+    Boot, Client, ConsoleConfig, Dhcp, Disk, DiskSource, ExitReason, Guard, KernelBoot, Memory,
+    MetadataRelay, Nic, Smbios, TapSource, VmConfig,
 };
 
 use super::guest::PATIENCE;
@@ -65,7 +65,10 @@ fn boot_and_follow(run: &Path, machine: &Machine, lines: &Sender<Line>) -> anyho
         loop {
             let news = client.wait_console(next, POLL).await?;
             next = news.offset + news.bytes.len() as u64;
-            if news.bytes.is_empty() && client.info().await?.state == VmState::Exited {
+            if news.bytes.is_empty()
+                && let Some(exit) = client.info().await?.exit
+            {
+                ensure!(exit.reason == ExitReason::PowerOff, "the machine ended: {}", exit.message);
                 return Ok(());
             }
             printed.extend(news.bytes);
