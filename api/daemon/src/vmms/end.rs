@@ -22,7 +22,7 @@ impl Vmms {
         let failed = |error: io::Error| host_error("end the VMM", &error);
         let folder = self.folder(instance);
         let record = Record::read(&folder).map_err(failed)?.filter(|record| record.boot_id == self.boot_id);
-        // Also of a VMM that died by itself: what it started may live on.
+        // Of sessions: also a VMM's that died by itself, since what it started may live on.
         let mut leaders: Vec<Identity> = record.iter().map(|record| record.process).collect();
         let (process, place) = match record {
             Some(record) => {
@@ -41,22 +41,19 @@ impl Vmms {
         };
         let mut processes: Vec<Arc<Process>> = process.into_iter().collect();
         if processes.is_empty() && Record::read(&folder).map_err(failed)?.is_none() {
-            for identity in self.scans.of(instance).await.map_err(failed)? {
+            leaders = self.scans.of(instance).await.map_err(failed)?;
+            for &identity in &leaders {
                 processes.extend(Process::open(identity).map_err(failed)?.map(Arc::new));
             }
-        }
-        // Without a cgroup, the session is what says who belongs to a VMM.
-        if places.is_empty() {
-            leaders.extend(processes.iter().map(|process| process.identity()));
-            leaders.dedup();
-        } else {
-            leaders.clear();
         }
         fail::point("vmm.killing");
         let all = async {
             end_all(&processes, &places).await?;
-            for leader in leaders {
-                end_session(&self.scans, leader).await?;
+            // Without a cgroup, the session is what says who belongs to a VMM.
+            if places.is_empty() {
+                for leader in leaders {
+                    end_session(&self.scans, leader).await?;
+                }
             }
             Ok(())
         };
