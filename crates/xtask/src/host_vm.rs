@@ -30,8 +30,7 @@ use session::{End, Outcome};
 
 /// Our exit statuses, chosen as `timeout` and container runtimes choose theirs; see the help.
 const TIMED_OUT: u8 = 124;
-/// There was no host, or it was lost.
-pub const HOST_FAILED: u8 = 125;
+const HOST_FAILED: u8 = 125;
 
 /// What a nested host is run with.
 const PACKAGES: &[&str] = &["qemu-system-x86", "xfsprogs", "kmod"];
@@ -57,6 +56,9 @@ pub struct Arguments {
     /// Only say whether this machine's KVM runs Linux: exit status 0 if so, else 1
     #[arg(long)]
     probe: bool,
+    /// If the nested host is lost under the command, run it once more, on another
+    #[arg(long)]
+    repeatable: bool,
     /// The command and its arguments
     #[arg(last = true, required_unless_present = "probe")]
     command: Vec<OsString>,
@@ -97,6 +99,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if arguments.probe {
         return Ok(probe::report());
     }
+    let execute = if arguments.repeatable { execute_repeatable } else { execute };
     match execute(&arguments.options, &arguments.command) {
         Ok(status) => Ok(ExitCode::from(status)),
         // Not main's way, whose status 1 could be the command's.

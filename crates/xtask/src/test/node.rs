@@ -2,7 +2,6 @@
 //! program has a host of its own: if a nested one is lost, only one program's time is.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::{self, Seek};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
@@ -121,12 +120,11 @@ impl Batch {
     fn run(&self) -> anyhow::Result<bool> {
         let step = Step::new(format!("node tests: {}", self.name));
         let mut said = tempfile::tempfile().context("making a file")?;
-        let mut status = self.start(&said)?;
-        // What loses a nested host is nearly always the emulator; a guest of ours that did would do so again.
-        if status == Some(host_vm::HOST_FAILED.into()) {
-            status = self.start(&said)?;
-        }
-        let passed = status == Some(0);
+        let to_file = || said.try_clone().context("sharing a file");
+        let mut command = Command::new(std::env::current_exe().context("finding this program")?);
+        command.args(["host-vm", "--repeatable", "--timeout", &HOST_TIMEOUT.to_string(), "--"]);
+        command.args(&self.command).stdin(Stdio::null()).stdout(to_file()?).stderr(to_file()?);
+        let passed = command.status().context("running host-vm")?.success();
         if passed {
             step.done();
         } else {
@@ -137,13 +135,5 @@ impl Batch {
             .and_then(|()| io::copy(&mut said, &mut io::stdout().lock()))
             .context("showing output")?;
         Ok(passed)
-    }
-
-    fn start(&self, said: &File) -> anyhow::Result<Option<i32>> {
-        let mut command = Command::new(std::env::current_exe().context("finding this program")?);
-        command.args(["host-vm", "--timeout", &HOST_TIMEOUT.to_string(), "--"]).args(&self.command);
-        let said = || said.try_clone().context("sharing a file");
-        command.stdin(Stdio::null()).stdout(said()?).stderr(said()?);
-        Ok(command.status().context("running host-vm")?.code())
     }
 }
