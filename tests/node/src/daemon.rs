@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use native_api::{Client, ClientError, ConsoleHistory, Endpoint, InstanceId, Operation, Options};
+use native_api::{
+    Client, ClientError, ConsoleHistory, Endpoint, ImageId, InstanceId, Job, JobState, Operation, Options,
+};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{BOOT, Images};
+use crate::{BOOT, Images, Network, leavings};
 
 /// How often it is looked whether the daemon is there.
 const LOOK: Duration = Duration::from_millis(100);
@@ -114,6 +116,15 @@ impl Node {
         found.unwrap_or_else(|error| panic!("{what} {id}: {error}\n{}", self.log()))
     }
 
+    /// Imports an image, and waits until it is there.
+    pub async fn import(&self, request: &Value, limit: Duration) -> ImageId {
+        let job: Job = self.ask(Operation::ImportImage, &[], request).await;
+        let is_done = |job: &Job| job.state.is_final();
+        let job = self.wait("the import", limit, Operation::GetJob, job.id.as_str(), is_done).await;
+        assert_eq!(job.state, JobState::Succeeded, "{:?}", job.error);
+        job.image.expect("it makes one")
+    }
+
     /// Waits until a guest has printed what is wanted, and says what it finds in all that the guest printed.
     pub async fn printed<T>(
         &self,
@@ -165,6 +176,30 @@ impl Drop for Node {
             let _ = daemon.wait();
             let _ = self.command().arg("clear-host").status();
         }
+    }
+}
+
+/// Tells a story of a host's daemon in a network, which is all of networks that the daemon sees, with this in its
+/// configuration besides what all need. Fails if the story leaves anything on the host.
+pub fn on_host(
+    network: &Network,
+    images: Images,
+    more: &'static str,
+    story: impl AsyncFnOnce(&Images, &mut Node) + Send + 'static,
+) {
+    let told = network.enter(move || {
+        let before = leavings();
+        let folder = images.folder();
+        {
+            let mut node = Node::new(&images, folder.path(), more);
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(story(&images, &mut node));
+        }
+        let left: Vec<String> = leavings().difference(&before).cloned().collect();
+        assert!(left.is_empty(), "left on the host: {left:#?}");
+    });
+    if let Err(panic) = told.join() {
+        std::panic::resume_unwind(panic);
     }
 }
 

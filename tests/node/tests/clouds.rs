@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use native_api::{Instance, Job, JobState, Launched, Operation, UserData};
-use node::{BOOT, Images, LOGIN, Network, Node, leavings};
+use native_api::{Instance, Launched, Operation, UserData};
+use node::{BOOT, Images, LOGIN, Network, Node, on_host};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -131,30 +131,13 @@ fn cases() -> [Case; 4] {
 fn debian_believes_to_be_in_each_cloud() {
     let Some(images) = Images::find() else { return };
     let network = Network::new("clouds");
-    // In the network of this test, which is all that the daemon sees.
-    let test = network.enter(move || {
-        let before = leavings();
-        let folder = images.folder();
-        {
-            let mut node = Node::new(&images, folder.path(), PUBLIC);
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime").block_on(story(&images, &mut node));
-        }
-        let left: Vec<String> = leavings().difference(&before).cloned().collect();
-        assert!(left.is_empty(), "left on the host: {left:#?}");
-    });
-    if let Err(panic) = test.join() {
-        std::panic::resume_unwind(panic);
-    }
+    on_host(&network, images, PUBLIC, async move |images, node| story(images, node).await);
 }
 
 async fn story(images: &Images, node: &mut Node) {
     node.start().await;
     let import = json!({"name": "debian", "source": {"disk": {"path": images.debian}}});
-    let job: Job = node.ask(Operation::ImportImage, &[], &import).await;
-    let is_done = |job: &Job| job.state.is_final();
-    let done = node.wait("the import", LOGIN, Operation::GetJob, job.id.as_str(), is_done).await;
-    assert_eq!(done.state, JobState::Succeeded, "{:?}", done.error);
+    let image = node.import(&import, LOGIN).await;
 
     let [pair, ops] = ["pair", "ops"].map(|name| key(&node.folder, name));
     let key_pair = json!({"name": "pair", "public_key": pair});
@@ -168,7 +151,7 @@ async fn story(images: &Images, node: &mut Node) {
     // One after the other: services of guests that share an emulated CPU run out of time.
     for case in &cases() {
         let mut launch = json!({
-            "image": done.image, "subnet": subnet, "security_groups": [group], "public_address": true,
+            "image": image, "subnet": subnet, "security_groups": [group], "public_address": true,
             "name": case.name, "host_name": case.name, "key_pair": "pair", "role": "guest",
             "user_data": UserData::of(user_data(case, &ops).as_bytes()).expect("it is short"),
         });

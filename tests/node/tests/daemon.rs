@@ -7,10 +7,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use native_api::{
-    ClientError, Instance, InstanceId, InstanceState, Job, JobState, Launched, Operation, Page, Snapshot,
-    SnapshotState,
+    ClientError, Instance, InstanceId, InstanceState, Launched, Operation, Page, Snapshot, SnapshotState,
 };
-use node::{BOOT, Images, Network, Node, call, leavings, processes, sparse_file};
+use node::{BOOT, Images, Network, Node, call, on_host, processes, sparse_file};
 use serde_json::{Value, json};
 
 /// Guests.
@@ -27,21 +26,7 @@ const COMMAND: &str = "echo BOOT $(cat /proc/sys/kernel/random/boot_id); n=0; wh
 fn guests_do_not_notice_that_their_daemon_is_killed() {
     let Some(images) = Images::find() else { return };
     let network = Network::new("daemon");
-    // In the network of this test, which is all that the daemon sees.
-    let test = network.enter(move || {
-        let before = leavings();
-        let folder = images.folder();
-        {
-            let mut node = Node::new(&images, folder.path(), "");
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime").block_on(story(&images, &mut node));
-        }
-        let left: Vec<String> = leavings().difference(&before).cloned().collect();
-        assert!(left.is_empty(), "left on the host: {left:#?}");
-    });
-    if let Err(panic) = test.join() {
-        std::panic::resume_unwind(panic);
-    }
+    on_host(&network, images, "", async move |images, node| story(images, node).await);
 }
 
 async fn story(images: &Images, node: &mut Node) {
@@ -54,11 +39,7 @@ async fn story(images: &Images, node: &mut Node) {
         json!({"file_system": {"path": disk, "kernel": kernel, "initrd": initrd, "cmdline": cmdline}});
     let import = json!({"name": "tiny", "source": source, "client_token": "import"});
     chance.interrupted(node, Operation::ImportImage, &import).await;
-    let job: Job = node.call(Operation::ImportImage, &[], &import).await.expect("it is taken");
-    let image = job.image.clone().expect("it makes one");
-    let is_done = |job: &Job| job.state.is_final();
-    let job = node.wait("the import", BOOT, Operation::GetJob, job.id.as_str(), is_done).await;
-    assert_eq!(job.state, JobState::Succeeded, "{:?}", job.error);
+    let image = node.import(&import, BOOT).await;
 
     // Killed while they come up, each time in the midst of the same request.
     let launch = json!({"image": image, "instance_type": "tiny", "count": {"min": GUESTS, "max": GUESTS},

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use native_api::{Address, Instance, InstanceId, InstanceState, Job, JobState, Operation};
-use node::{BOOT, Images, Network, Node, Shell, leavings, sparse_file};
+use native_api::{Address, Instance, InstanceId, InstanceState, Operation};
+use node::{BOOT, Images, Network, Node, Shell, on_host, sparse_file};
 use serde_json::json;
 
 /// Whence public addresses are, and how the outside gets to them.
@@ -68,21 +68,7 @@ fn guests_reach_what_their_groups_let_them() {
     outside.ip(&["address", "add", OUTSIDE, "dev", "eth0"]);
     outside.ip(&["link", "set", "eth0", "up"]);
     outside.ip(&["route", "add", "203.0.113.0/28", "via", "198.51.100.1"]);
-    // In the network of this test, which is all that the daemon sees.
-    let test = network.enter(move || {
-        let before = leavings();
-        let folder = images.folder();
-        {
-            let mut node = Node::new(&images, folder.path(), PUBLIC);
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime").block_on(story(&images, &mut node, &outside));
-        }
-        let left: Vec<String> = leavings().difference(&before).cloned().collect();
-        assert!(left.is_empty(), "left on the host: {left:#?}");
-    });
-    if let Err(panic) = test.join() {
-        std::panic::resume_unwind(panic);
-    }
+    on_host(&network, images, PUBLIC, async move |images, node| story(images, node, &outside).await);
 }
 
 async fn story(images: &Images, node: &mut Node, outside: &Network) {
@@ -159,11 +145,7 @@ async fn launch(images: &Images, node: &Node) -> Guests {
     let disk = sparse_file(node.folder.join("disk"), 1 << 20);
     let source = json!({"file_system": {"path": disk, "kernel": images.kernel, "initrd": images.initrd,
         "cmdline": "console=ttyS0 panic=-1 quiet"}});
-    let job: Job = node.ask(Operation::ImportImage, &[], &json!({"name": "tiny", "source": source})).await;
-    let job = node
-        .wait("the import", BOOT, Operation::GetJob, job.id.as_str(), |job: &Job| job.state.is_final())
-        .await;
-    assert_eq!(job.state, JobState::Succeeded, "{:?}", job.error);
+    node.import(&json!({"name": "tiny", "source": source}), BOOT).await;
     let mut guests = Guests(BTreeMap::new());
     // One after the other: an emulated CPU boots none sooner with others beside it.
     for (name, subnet, address, group) in GUESTS {
