@@ -2,8 +2,6 @@
 //! cloud.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddrV4;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,17 +12,13 @@ use compute::compute::{
     Outside, SourceRequest,
 };
 use compute::dns::Domains;
-use compute::id::{ImageId, InstanceId, InterfaceId, SnapshotId, VolumeId, VpcId};
+use compute::id::{ImageId, InterfaceId};
 use compute::identity::{AccountId, Identity};
-use compute::lifecycle::{AfterHostReboot, OnFailure, OnPowerOff, Report, Rules};
-use compute::outside::{
-    ConnectError, Connection, Console, ConsoleOutput, DiskContent, Disks, GroupCounts, GroupPlan, GuardPlan,
-    HostError, ImportedDisk, MachineMetrics, MachinePlan, Machines, NetworkPlan, Networks, PresentDisks,
-    Progressing, Sight,
-};
+use compute::lifecycle::{AfterHostReboot, OnFailure, OnPowerOff, Rules};
 use compute::resource::{Catalog, Cloud, ImageState, Instance, MetadataOptions, Tags, Zone};
 use compute::secrets::{SealingKey, SealingKeys};
-use compute::store::{Answer, MemoryStore};
+use compute::store::MemoryStore;
+use idle_host::IdleHost;
 use jiff::Timestamp;
 use metadata::{Config, Limits, Service, Whose};
 use tokio::net::UnixListener;
@@ -38,129 +32,6 @@ pub const USER_DATA: &[u8] = b"#!/bin/sh\n# not text: \xff\xfe\0\r\n";
 /// Trusts everybody who runs instances.
 pub const TRUST: &str = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",
     "Principal":{"Service":["ecs.aliyuncs.com","ec2.amazonaws.com","op_svc_ecs"]}}]}"#;
-
-/// Whatever is asked is done.
-struct Nothing;
-
-type Did<'a, T> = Answer<'a, Result<T, HostError>>;
-
-fn did<'a, T: Send + 'a>(value: T) -> Did<'a, T> {
-    Box::pin(async { Ok(value) })
-}
-
-impl Machines for Nothing {
-    fn boot<'a>(&'a self, _: &'a MachinePlan) -> Did<'a, ()> {
-        did(())
-    }
-    fn look(&self, _: InstanceId) -> Answer<'_, Sight> {
-        Box::pin(async { Sight { report: Report::Running, reason: String::new() } })
-    }
-    fn press_power_button(&self, _: InstanceId) -> Answer<'_, Result<(), Sight>> {
-        Box::pin(async { Ok(()) })
-    }
-    fn reset(&self, _: InstanceId) -> Did<'_, ()> {
-        did(())
-    }
-    fn pause(&self, _: InstanceId) -> Did<'_, ()> {
-        did(())
-    }
-    fn resume(&self, _: InstanceId) -> Did<'_, ()> {
-        did(())
-    }
-    fn set_hop_limit(&self, _: InstanceId, _: usize, _: u8) -> Did<'_, ()> {
-        did(())
-    }
-    fn kill(&self, _: InstanceId) -> Did<'_, ()> {
-        did(())
-    }
-    fn clean_up(&self, _: InstanceId) -> Did<'_, ()> {
-        did(())
-    }
-    fn forget(&self, _: InstanceId) -> Did<'_, ()> {
-        did(())
-    }
-    fn console(&self, _: InstanceId, _: Option<u64>, _: usize) -> Did<'_, ConsoleOutput> {
-        did(ConsoleOutput::default())
-    }
-    fn wait_console(&self, _: InstanceId, _: u64) -> Did<'_, ()> {
-        did(())
-    }
-    fn attach_console(&self, _: InstanceId, _: Option<u64>) -> Did<'_, Box<dyn Console>> {
-        Box::pin(async { Err(HostError::Refused("there is none".to_owned())) })
-    }
-    fn metrics(&self, _: InstanceId) -> Did<'_, MachineMetrics> {
-        did(MachineMetrics::default())
-    }
-    fn present(&self) -> Did<'_, Vec<InstanceId>> {
-        did(Vec::new())
-    }
-}
-
-impl Networks for Nothing {
-    fn guard<'a>(&'a self, _: NetworkPlan, _: &'a GuardPlan) -> Did<'a, ()> {
-        did(())
-    }
-    fn counts<'a>(&'a self, _: NetworkPlan, _: &'a GroupPlan) -> Did<'a, GroupCounts> {
-        did(GroupCounts::default())
-    }
-    fn connect(
-        &self,
-        _: NetworkPlan,
-        _: InterfaceId,
-        _: SocketAddrV4,
-        _: Duration,
-    ) -> Answer<'_, Result<Box<dyn Connection>, ConnectError>> {
-        Box::pin(async { Err(ConnectError::Refused) })
-    }
-    fn remove(&self, _: VpcId) -> Did<'_, ()> {
-        did(())
-    }
-    fn present(&self) -> Did<'_, Vec<VpcId>> {
-        did(Vec::new())
-    }
-}
-
-impl Disks for Nothing {
-    fn create<'a>(&'a self, _: VolumeId, _: u64, _: &'a DiskContent) -> Did<'a, ()> {
-        did(())
-    }
-    fn grow(&self, _: VolumeId, _: u64) -> Did<'_, ()> {
-        did(())
-    }
-    fn delete(&self, _: VolumeId) -> Did<'_, ()> {
-        did(())
-    }
-    fn snapshots_at_once(&self) -> bool {
-        true
-    }
-    fn snapshot(&self, _: VolumeId, _: SnapshotId) -> Did<'_, ()> {
-        did(())
-    }
-    fn delete_snapshot(&self, _: SnapshotId) -> Did<'_, ()> {
-        did(())
-    }
-    fn import<'a>(&'a self, _: &'a Path, _: Option<&'a str>, _: Progressing) -> Did<'a, ImportedDisk> {
-        did(ImportedDisk { sha256: format!("{:064x}", 0xabc), bytes: 1 << 30 })
-    }
-    fn image_of(&self, _: SnapshotId, _: Progressing) -> Did<'_, ImportedDisk> {
-        did(ImportedDisk { sha256: format!("{:064x}", 0xdef), bytes: 1 << 30 })
-    }
-    fn delete_image<'a>(&'a self, _: &'a str) -> Did<'a, ()> {
-        did(())
-    }
-    fn keep_file<'a>(&'a self, file: &'a Path) -> Did<'a, PathBuf> {
-        did(file.to_owned())
-    }
-    fn delete_file<'a>(&'a self, _: &'a Path) -> Did<'a, ()> {
-        did(())
-    }
-    fn present(&self) -> Did<'_, PresentDisks> {
-        did(PresentDisks::default())
-    }
-    fn free_bytes(&self) -> Did<'_, u64> {
-        did(1 << 40)
-    }
-}
 
 /// A host.
 pub struct Host {
@@ -188,9 +59,9 @@ impl Host {
         let keys = SealingKeys::new(vec![], SealingKey::generate());
         let outside = Outside {
             store: Arc::new(MemoryStore::new()),
-            machines: Arc::new(Nothing),
-            networks: Arc::new(Nothing),
-            disks: Arc::new(Nothing),
+            machines: Arc::new(IdleHost),
+            networks: Arc::new(IdleHost),
+            disks: Arc::new(IdleHost),
             clock: clock.clone(),
             keys: keys.clone(),
         };
