@@ -199,9 +199,9 @@ pub fn tell(arguments: &StoryArguments) -> anyhow::Result<ExitCode> {
         for peer in peers {
             let what = format!("{}: {} {run} of {}", peer.name, arguments.what.name(), arguments.runs);
             table.add(peer.name, repeat(&what, &mut lost, || measure(&place, peer))?);
+            // After each, so that an interrupted comparison has something to show.
+            save(arguments.what, run, &table, &lost)?;
         }
-        // After each run, so that an interrupted comparison has something to show.
-        save(arguments.what, run, &table, &lost)?;
     }
     println!(
         "\n{}: medians of {}, ratio = bothy's over theirs\n{}",
