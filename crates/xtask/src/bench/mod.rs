@@ -116,6 +116,9 @@ enum What {
 
 const TAP: &str = "bothy-bench";
 
+/// How often a measurement is begun at most.
+const TRIES: u32 = 3;
+
 /// Size of each disk.
 const DISK_MIB: usize = 512;
 
@@ -191,15 +194,14 @@ pub fn tell(arguments: &StoryArguments) -> anyhow::Result<ExitCode> {
         step.done();
     }
     let mut table = Table::new(peers.iter().map(|peer| peer.name).collect());
+    let mut lost = Vec::new();
     for run in 1..=arguments.runs {
         for peer in peers {
-            let step =
-                Step::new(format!("{}: {} {run} of {}", peer.name, arguments.what.name(), arguments.runs));
-            table.add(peer.name, measure(&place, peer)?);
-            step.done();
+            let what = format!("{}: {} {run} of {}", peer.name, arguments.what.name(), arguments.runs);
+            table.add(peer.name, repeat(&what, &mut lost, || measure(&place, peer))?);
+            // After each, so that an interrupted comparison has something to show.
+            save(arguments.what, run, &table, &lost)?;
         }
-        // After each run, so that an interrupted comparison has something to show.
-        save(arguments.what, run, &table)?;
     }
     println!(
         "\n{}: medians of {}, ratio = bothy's over theirs\n{}",
@@ -207,8 +209,33 @@ pub fn tell(arguments: &StoryArguments) -> anyhow::Result<ExitCode> {
         arguments.runs,
         table.text()
     );
+    for what in &lost {
+        println!("done once more, as it failed: {what}");
+    }
     println!("every sample: {}", output_file(arguments.what).display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// Measures; once more if it fails, and again. On the nested host now and then a guest's kernel dies, whoever runs it: a triple
+/// fault, or a silence. What was lost is told with the figures, by peer.
+fn repeat<T>(
+    what: &str,
+    lost: &mut Vec<String>,
+    measure: impl Fn() -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let mut tries = 1;
+    loop {
+        let step = Step::new(what);
+        match measure() {
+            Ok(measured) => {
+                step.done();
+                return Ok(measured);
+            }
+            Err(error) if tries == TRIES => return Err(error),
+            Err(error) => lost.push(format!("{what}: {error:#}")),
+        }
+        tries += 1;
+    }
 }
 
 /// Runs a peer once, and says what was measured.
@@ -292,7 +319,7 @@ fn output_file(what: What) -> PathBuf {
 }
 
 /// Writes what there is so far.
-fn save(what: What, runs: u32, table: &Table) -> anyhow::Result<()> {
+fn save(what: What, runs: u32, table: &Table, lost: &[String]) -> anyhow::Result<()> {
     let version = |program: &str, option: &str| {
         let output = Command::new(program).arg(option).stdin(Stdio::null()).output().ok()?;
         Some(String::from_utf8_lossy(&output.stdout).lines().next()?.to_owned())
@@ -302,6 +329,7 @@ fn save(what: What, runs: u32, table: &Table) -> anyhow::Result<()> {
         "runs": runs,
         "host_kernel": version("uname", "-r"),
         "qemu": version("qemu-system-x86_64", "--version"),
+        "repeated": lost,
         "figures": table.json(),
     });
     let path = output_file(what);
