@@ -27,6 +27,8 @@ enum Command {
     /// Ends every VM of this host and removes what bothyd made on it: taps, rules, cgroups, sockets. Its state stays: a daemon
     /// that is started again boots what was running, where that was chosen
     ClearHost,
+    /// Prints which actions of which clouds' APIs are served, as a table
+    Dialects,
 }
 
 fn main() -> ExitCode {
@@ -47,6 +49,10 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> anyhow::Result<()> {
+    if let Some(Command::Dialects) = arguments.command {
+        print!("{}", dialects::coverage());
+        return Ok(());
+    }
     let config = Config::read(arguments.config.as_deref())?;
     match arguments.command {
         Some(Command::CheckConfig) => {
@@ -55,6 +61,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
             print!("# What is in force of {path}, defaults included\n{}", config.to_toml());
             Ok(())
         }
+        Some(Command::Dialects) => Ok(()),
         Some(Command::ClearHost) => block_on(bothyd::node::clear(config)),
         None => block_on(bothyd::node::run(config)),
     }

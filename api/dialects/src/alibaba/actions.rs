@@ -1,0 +1,250 @@
+//! What can be asked: a row here and a file below for each action. The coverage of the cloud's API that documentation shows is
+//! these rows. Whatever has none is answered `InvalidAction.NotFound`.
+
+mod act;
+mod create_instance;
+mod create_key_pair;
+mod delete_instance;
+mod delete_instances;
+mod delete_key_pairs;
+mod describe_images;
+mod describe_instance_attribute;
+mod describe_instance_auto_renew_attribute;
+mod describe_instance_status;
+mod describe_instance_types;
+mod describe_instances;
+mod describe_key_pairs;
+mod describe_regions;
+mod describe_user_data;
+mod describe_zones;
+mod get_instance_console_output;
+mod image;
+mod import_key_pair;
+mod instance;
+mod launch;
+mod list_tag_resources;
+mod modify_instance_attribute;
+mod modify_instance_auto_release_time;
+mod modify_instance_auto_renew_attribute;
+mod period;
+mod reboot_instance;
+mod renew_instance;
+mod run_instances;
+mod start_instance;
+mod stop_instance;
+mod tag_resources;
+mod tagged;
+mod untag_resources;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use serde_json::Value;
+
+use super::Call;
+use super::errors::Refusal;
+
+/// A product of the cloud, told by the version of its API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Product {
+    /// Elastic Compute Service.
+    Ecs,
+    /// Virtual Private Cloud.
+    Vpc,
+    /// Resource Access Management.
+    Ram,
+    /// Security Token Service.
+    Sts,
+}
+
+impl Product {
+    const ALL: [Self; 4] = [Self::Ecs, Self::Vpc, Self::Ram, Self::Sts];
+
+    /// The one that is spoken to.
+    fn version(self) -> &'static str {
+        match self {
+            Self::Ecs => "2014-05-26",
+            Self::Vpc => "2016-04-28",
+            Self::Ram => "2015-05-01",
+            Self::Sts => "2015-04-01",
+        }
+    }
+
+    /// What policies call it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ecs => "ecs",
+            Self::Vpc => "vpc",
+            Self::Ram => "ram",
+            Self::Sts => "sts",
+        }
+    }
+}
+
+/// What an action does, which decides what `DryRun` means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It changes nothing: a dry run of it does all of it.
+    Reads,
+    /// It changes something, and cannot only be tried.
+    Changes,
+    /// It changes something, and looks at `DryRun` itself.
+    Tries,
+}
+
+/// What an action is done with, for policies. An action with none of these is everybody's who has a key.
+#[derive(Clone, Copy, Debug)]
+pub enum Target {
+    /// All there is of this kind, or what is to be made.
+    Every(&'static str),
+    /// What these parameters name, of this kind.
+    Named(&'static str, &'static [&'static str]),
+}
+
+type Handler = for<'a> fn(&'a Call<'a>) -> Pin<Box<dyn Future<Output = Result<Value, Refusal>> + Send + 'a>>;
+
+/// An action.
+pub struct Row {
+    /// The products that have it. Policies name it by the last.
+    products: &'static [Product],
+    /// Its name.
+    pub name: &'static str,
+    /// What it does.
+    pub effect: Effect,
+    /// What it is done with.
+    pub on: &'static [Target],
+    /// What is done.
+    pub handle: Handler,
+}
+
+impl Row {
+    /// The service that policies name it by.
+    pub fn service(&self) -> &'static str {
+        self.products.last().map_or("", |product| product.word())
+    }
+
+    /// Whether it is of one region. RAM and STS are of none, and to ask for the regions one has to be in some.
+    pub fn is_regional(&self) -> bool {
+        let is_of_one = |product: &Product| matches!(product, Product::Ecs | Product::Vpc);
+        self.products.iter().all(is_of_one) && self.name != "DescribeRegions"
+    }
+}
+
+macro_rules! row {
+    ($products:expr, $name:literal, $effect:ident, $on:expr, $module:ident) => {
+        Row {
+            products: $products,
+            name: $name,
+            effect: Effect::$effect,
+            on: $on,
+            handle: |call| Box::pin($module::handle(call)),
+        }
+    };
+}
+
+const ECS: &[Product] = &[Product::Ecs];
+const INSTANCES: &[Target] = &[Target::Every("instance")];
+const INSTANCE: &[Target] = &[Target::Named("instance", &["InstanceId"])];
+/// The seeds' scripts send either name to the three actions about renewal.
+const RENEWED: &[Target] = &[Target::Named("instance", &["InstanceId", "InstanceIds"])];
+const LISTED: &[Target] = &[Target::Named("instance", &["InstanceIds"])];
+const KEY_PAIRS: &[Target] = &[Target::Every("keypair")];
+const KEY_PAIR: &[Target] = &[Target::Named("keypair", &["KeyPairName"])];
+const IMAGES: &[Target] = &[Target::Every("image")];
+const TAGGED: &[Target] = &[Target::Named("*", &["ResourceId"])];
+
+/// All actions, by their names within each product.
+pub static ROWS: &[Row] = &[
+    row!(ECS, "AddTags", Changes, TAGGED, tag_resources),
+    row!(ECS, "CreateInstance", Tries, INSTANCES, create_instance),
+    row!(ECS, "CreateKeyPair", Changes, KEY_PAIR, create_key_pair),
+    row!(ECS, "DeleteInstance", Tries, INSTANCE, delete_instance),
+    row!(ECS, "DeleteInstances", Tries, INSTANCE, delete_instances),
+    row!(ECS, "DeleteKeyPairs", Changes, &[Target::Named("keypair", &["KeyPairNames"])], delete_key_pairs),
+    row!(ECS, "DescribeImages", Reads, IMAGES, describe_images),
+    row!(ECS, "DescribeInstanceAttribute", Reads, INSTANCE, describe_instance_attribute),
+    row!(ECS, "DescribeInstanceAutoRenewAttribute", Reads, RENEWED, describe_instance_auto_renew_attribute),
+    row!(ECS, "DescribeInstanceStatus", Reads, INSTANCE, describe_instance_status),
+    row!(ECS, "DescribeInstanceTypes", Reads, INSTANCES, describe_instance_types),
+    row!(ECS, "DescribeInstances", Reads, LISTED, describe_instances),
+    row!(ECS, "DescribeKeyPairs", Reads, KEY_PAIRS, describe_key_pairs),
+    row!(ECS, "DescribeRegions", Reads, INSTANCES, describe_regions),
+    row!(ECS, "DescribeTags", Reads, TAGGED, list_tag_resources),
+    row!(ECS, "DescribeUserData", Reads, INSTANCE, describe_user_data),
+    row!(ECS, "DescribeZones", Reads, INSTANCES, describe_zones),
+    row!(ECS, "GetInstanceConsoleOutput", Reads, INSTANCE, get_instance_console_output),
+    row!(ECS, "ImportKeyPair", Changes, KEY_PAIR, import_key_pair),
+    row!(ECS, "ListTagResources", Reads, TAGGED, list_tag_resources),
+    row!(ECS, "ModifyInstanceAttribute", Changes, INSTANCE, modify_instance_attribute),
+    row!(ECS, "ModifyInstanceAutoReleaseTime", Changes, INSTANCE, modify_instance_auto_release_time),
+    row!(ECS, "ModifyInstanceAutoRenewAttribute", Changes, RENEWED, modify_instance_auto_renew_attribute),
+    row!(ECS, "RebootInstance", Tries, INSTANCE, reboot_instance),
+    row!(ECS, "RemoveTags", Changes, TAGGED, untag_resources),
+    row!(ECS, "RenewInstance", Changes, RENEWED, renew_instance),
+    row!(ECS, "RunInstances", Tries, INSTANCES, run_instances),
+    row!(ECS, "StartInstance", Tries, INSTANCE, start_instance),
+    row!(ECS, "StopInstance", Tries, INSTANCE, stop_instance),
+    row!(ECS, "TagResources", Changes, TAGGED, tag_resources),
+    row!(ECS, "UntagResources", Changes, TAGGED, untag_resources),
+];
+
+/// The row of an action of the product that has this version.
+///
+/// # Errors
+///
+/// There is no such version, or no such action in it.
+pub fn find(version: &str, action: &str) -> Result<&'static Row, Refusal> {
+    let Some(product) = Product::ALL.into_iter().find(|product| product.version() == version) else {
+        let why = "Specified parameter Version is not valid.";
+        return Err(Refusal::new(400, "InvalidVersion", why));
+    };
+    let row = ROWS.iter().find(|row| row.name == action && row.products.contains(&product));
+    row.ok_or_else(|| {
+        let why = "Specified api is not found, please check your url and method.";
+        Refusal::new(404, "InvalidAction.NotFound", why)
+    })
+}
+
+/// An action that is served, as documentation shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Coverage {
+    /// The product, as `Ecs 2014-05-26`.
+    pub product: String,
+    /// The action's name.
+    pub action: &'static str,
+}
+
+/// All actions that are served.
+pub fn coverage() -> Vec<Coverage> {
+    let of = |product: Product| {
+        let rows = ROWS.iter().filter(move |row| row.products.contains(&product));
+        rows.map(move |row| Coverage { product: format!("{product:?} {}", product.version()), action: row.name })
+    };
+    Product::ALL.into_iter().flat_map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_action_has_one_row_in_its_product() {
+        let all = coverage();
+        for (index, row) in all.iter().enumerate() {
+            assert!(!all[..index].contains(row), "{} {} is there twice", row.product, row.action);
+        }
+        assert_eq!(find("2014-05-26", "StartInstance").unwrap().service(), "ecs");
+    }
+
+    #[test]
+    fn what_has_no_row_is_not_found() {
+        for (version, action, code) in [
+            ("2014-05-26", "DescribeEverything", "InvalidAction.NotFound"),
+            ("2014-05-26", "startinstance", "InvalidAction.NotFound"),
+            ("2015-05-01", "StartInstance", "InvalidAction.NotFound"),
+            ("2014-05-27", "StartInstance", "InvalidVersion"),
+        ] {
+            assert_eq!(find(version, action).map(|row| row.name).unwrap_err().code, code, "{version} {action}");
+        }
+    }
+}
