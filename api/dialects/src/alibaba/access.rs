@@ -44,7 +44,9 @@ fn ask(call: &Call<'_>, action: &str, service: &str, kind: &str, id: &str) -> Re
         return Ok(());
     }
     Err(match service {
-        "ram" => Refusal::new(403, "NoPermission", format!("You are not authorized to do {action} on {resource}.")),
+        "ram" => {
+            Refusal::new(403, "NoPermission", format!("You are not authorized to do {action} on {resource}."))
+        }
         _ => Refusal::forbidden(action, &resource),
     })
 }

@@ -22,14 +22,8 @@ pub const WINDOW: SignedDuration = SignedDuration::from_mins(15);
 const MAX_NONCE: usize = 128;
 
 /// Headers that a signature of version 3 must be of.
-const SIGNED: &[&str] = &[
-    "host",
-    "x-acs-action",
-    "x-acs-content-sha256",
-    "x-acs-date",
-    "x-acs-signature-nonce",
-    "x-acs-version",
-];
+const SIGNED: &[&str] =
+    &["host", "x-acs-action", "x-acs-content-sha256", "x-acs-date", "x-acs-signature-nonce", "x-acs-version"];
 
 /// Who calls.
 pub struct Caller {
@@ -67,9 +61,14 @@ pub async fn authenticate(inner: &Inner, parts: &Parts, asked: &Asked) -> Result
     };
     let now = inner.compute.clock().now();
     if signed.at.duration_since(now).abs() > WINDOW {
-        return Err(Refusal::new(400, "InvalidTimeStamp.Expired", "Specified time stamp or date value is expired."));
+        return Err(Refusal::new(
+            400,
+            "InvalidTimeStamp.Expired",
+            "Specified time stamp or date value is expired.",
+        ));
     }
-    let Credentials { secret, who } = inner.identity.find_key(&signed.key, signed.token.as_deref(), now).await?;
+    let Credentials { secret, who } =
+        inner.identity.find_key(&signed.key, signed.token.as_deref(), now).await?;
     let is_right = match signed.kind {
         Kind::Rpc(method) => is_rpc_signature(method, &secret, &signed.string, &signed.signature),
         Kind::Acs3 => is_acs3_signature(&secret, &signed.string, &signed.signature),
@@ -80,7 +79,10 @@ pub async fn authenticate(inner: &Inner, parts: &Parts, asked: &Asked) -> Result
         return Err(Refusal::new(400, "SignatureDoesNotMatch", format!("{why}{}", signed.string)));
     }
     // Only now: whoever has not the secret could use up the nonces of others.
-    inner.nonces.note(&signed.key, &signed.nonce, signed.at.saturating_add(WINDOW).unwrap_or(Timestamp::MAX)).await?;
+    inner
+        .nonces
+        .note(&signed.key, &signed.nonce, signed.at.saturating_add(WINDOW).unwrap_or(Timestamp::MAX))
+        .await?;
     let access = inner.identity.caller(&who).await?;
     Ok(Caller { access, who })
 }
@@ -91,7 +93,11 @@ fn incomplete(what: &str) -> Refusal {
 
 fn moment(text: &str) -> Result<Timestamp, Refusal> {
     time::read_seconds(text).ok_or_else(|| {
-        Refusal::new(400, "InvalidTimeStamp.Format", "Specified time stamp or date value is not well formatted.")
+        Refusal::new(
+            400,
+            "InvalidTimeStamp.Format",
+            "Specified time stamp or date value is not well formatted.",
+        )
     })
 }
 
@@ -106,7 +112,11 @@ fn rpc(parts: &Parts, parameters: &Parameters) -> Result<Signed, Refusal> {
         Refusal::new(400, "InvalidSignatureMethod", "Specified signature method is not valid.")
     })?;
     if given("SignatureVersion")? != "1.0" {
-        return Err(Refusal::new(400, "InvalidSignatureVersion", "Specified signature version is not valid."));
+        return Err(Refusal::new(
+            400,
+            "InvalidSignatureVersion",
+            "Specified signature version is not valid.",
+        ));
     }
     Ok(Signed {
         key: given("AccessKeyId")?.to_owned(),
@@ -119,10 +129,16 @@ fn rpc(parts: &Parts, parameters: &Parameters) -> Result<Signed, Refusal> {
     })
 }
 
-fn acs3(parts: &Parts, query: &Parameters, authorization: &str, body_sha256: &str) -> Result<Signed, Refusal> {
+fn acs3(
+    parts: &Parts,
+    query: &Parameters,
+    authorization: &str,
+    body_sha256: &str,
+) -> Result<Signed, Refusal> {
     let pairs = authorization.split(',').filter_map(|pair| pair.trim().split_once('='));
     let fields: BTreeMap<&str, &str> = pairs.collect();
-    let field = |name: &str| fields.get(name).copied().ok_or_else(|| incomplete(&format!("there is no {name}")));
+    let field =
+        |name: &str| fields.get(name).copied().ok_or_else(|| incomplete(&format!("there is no {name}")));
     let names: Vec<&str> = field("SignedHeaders")?.split(';').collect();
     let token = header(&parts.headers, "x-acs-security-token");
     let needed = SIGNED.iter().copied().chain(token.map(|_| "x-acs-security-token"));
@@ -135,7 +151,9 @@ fn acs3(parts: &Parts, query: &Parameters, authorization: &str, body_sha256: &st
     for name in names {
         let mut values = Vec::new();
         for value in parts.headers.get_all(name) {
-            values.push(value.to_str().map_err(|_| incomplete(&format!("the header {name} is no text")))?.trim());
+            values.push(
+                value.to_str().map_err(|_| incomplete(&format!("the header {name} is no text")))?.trim(),
+            );
         }
         headers.push((name, values.join(",")));
     }

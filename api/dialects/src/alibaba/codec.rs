@@ -107,7 +107,11 @@ pub fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// It is none of this API.
 pub fn read(parts: &Parts, body: &[u8]) -> Result<Asked, Refusal> {
     if parts.uri.path() != "/" {
-        return Err(Refusal::new(404, "InvalidApi.NotFound", "Specified api is not found, please check your url."));
+        return Err(Refusal::new(
+            404,
+            "InvalidApi.NotFound",
+            "Specified api is not found, please check your url.",
+        ));
     }
     if parts.method != Method::GET && parts.method != Method::POST {
         return Err(Refusal::new(405, "UnsupportedHTTPMethod", "This http method is not supported."));
@@ -132,10 +136,9 @@ pub fn read(parts: &Parts, body: &[u8]) -> Result<Asked, Refusal> {
     let (parameters, query) = (Parameters::new(all)?, Parameters::new(query)?);
     let authorization = header(&parts.headers, AUTHORIZATION.as_str());
     let scheme = match authorization.and_then(|text| text.split_once(' ')) {
-        Some((ACS3, rest)) => Scheme::Acs3 {
-            authorization: rest.to_owned(),
-            body_sha256: super::signature::sha256_hex(body),
-        },
+        Some((ACS3, rest)) => {
+            Scheme::Acs3 { authorization: rest.to_owned(), body_sha256: super::signature::sha256_hex(body) }
+        }
         Some(_) | None => Scheme::Rpc,
     };
     // Only what is signed counts, and each scheme signs its own.
@@ -257,7 +260,8 @@ impl Sender {
 /// A document whose lists are elements of one name, one after the other.
 fn xml(root: &str, value: &impl Serialize) -> String {
     // Characters that XML has no form for, which only somebody's own texts can have, are left out.
-    let text = quick_xml::se::to_string_with_root(root, value).expect("names of members are names of elements");
+    let text =
+        quick_xml::se::to_string_with_root(root, value).expect("names of members are names of elements");
     let text: String = text.chars().filter(|letter| is_xml(*letter)).collect();
     format!("<?xml version='1.0' encoding='UTF-8'?>{text}")
 }
@@ -277,7 +281,9 @@ pub fn base64(text: &str) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
-    fn parts(method: &str, uri: &str, headers: &[(&str, &str)]) -> Parts {
+    type Headers<'a> = &'a [(&'a str, &'a str)];
+
+    fn parts(method: &str, uri: &str, headers: Headers<'_>) -> Parts {
         let mut request = hyper::Request::builder().method(method).uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -294,7 +300,8 @@ mod tests {
         let asked = read(&parts("GET", &query, &[]), b"").unwrap();
         assert_eq!((asked.action.as_str(), asked.format), ("A", Format::Json));
         assert_eq!(asked.parameters.get("InstanceIds"), Some("[\"i-1\"]"));
-        let asked = read(&parts("POST", &format!("/?{VERSION}"), &[FORM]), b"Action=B&ForceStop=True").unwrap();
+        let asked =
+            read(&parts("POST", &format!("/?{VERSION}"), &[FORM]), b"Action=B&ForceStop=True").unwrap();
         assert_eq!((asked.action.as_str(), asked.format), ("B", Format::Xml));
         assert_eq!(asked.parameters.flag("ForceStop").unwrap(), Some(true));
         let headers = [
@@ -306,7 +313,8 @@ mod tests {
         let body = br#"{"Tag": [{"Key": "a", "Value": 1}], "DryRun": true, "Name": null}"#;
         let asked = read(&parts("POST", "/?Action=other", &headers), body).unwrap();
         assert_eq!((asked.action.as_str(), asked.format), ("C", Format::Json));
-        let pairs = [("Tag.1.Key", Some("a")), ("Tag.1.Value", Some("1")), ("DryRun", Some("true")), ("Name", None)];
+        let pairs =
+            [("Tag.1.Key", Some("a")), ("Tag.1.Value", Some("1")), ("DryRun", Some("true")), ("Name", None)];
         for (name, value) in pairs {
             assert_eq!(asked.parameters.get(name), value, "{name}");
         }
@@ -337,7 +345,7 @@ mod tests {
     #[test]
     fn the_format_is_told_by_word_or_by_scheme() {
         let acs3 = ("authorization", "ACS3-HMAC-SHA256 x");
-        let cases: [(&str, &[(&str, &str)], Format); 7] = [
+        let cases: [(&str, Headers, Format); 7] = [
             ("/", &[], Format::Xml),
             ("/?Format=JSON", &[], Format::Json),
             ("/?Format=json", &[], Format::Json),
@@ -375,7 +383,12 @@ mod tests {
             recommend: String::new(),
         };
         let text = serde_json::to_string(&failure).unwrap();
-        assert!(text.starts_with(r#"{"RequestId":"ID","HostId":"ecs.local","Code":"C","Message":"M""#), "{text}");
-        assert!(xml("Error", &failure).contains("<Error><RequestId>ID</RequestId><HostId>ecs.local</HostId>"));
+        assert!(
+            text.starts_with(r#"{"RequestId":"ID","HostId":"ecs.local","Code":"C","Message":"M""#),
+            "{text}"
+        );
+        assert!(
+            xml("Error", &failure).contains("<Error><RequestId>ID</RequestId><HostId>ecs.local</HostId>")
+        );
     }
 }

@@ -41,7 +41,9 @@ impl Refusal {
 
     /// A parameter that must be there is not.
     pub fn missing(name: &str) -> Self {
-        let why = format!("The input parameter {name:?} that is mandatory for processing this request is not supplied.");
+        let why = format!(
+            "The input parameter {name:?} that is mandatory for processing this request is not supplied."
+        );
         Self::new(400, "MissingParameter", why)
     }
 
@@ -108,7 +110,11 @@ impl Refusal {
     }
 
     fn unavailable() -> Self {
-        Self::new(503, "ServiceUnavailable", "The request has failed due to a temporary failure of the server.")
+        Self::new(
+            503,
+            "ServiceUnavailable",
+            "The request has failed due to a temporary failure of the server.",
+        )
     }
 }
 
@@ -121,10 +127,19 @@ impl From<ComputeError> for Refusal {
             ComputeError::Exists { what: "rule", .. } => {
                 Self::new(400, "InvalidSecurityGroupRule.RuleRepeat", message)
             }
+            ComputeError::Exists { what: "subnet", .. } => {
+                Self::new(400, "InvalidCidrBlock.Overlapped", message)
+            }
             ComputeError::Exists { .. } => Self::new(400, "InvalidName.Duplicate", message),
-            ComputeError::InUse { what: "security group", .. } => Self::new(403, "DependencyViolation", message),
-            ComputeError::InUse { what: "VPC" | "subnet", .. } => Self::new(400, "DependencyViolation", message),
-            ComputeError::InUse { what: "public address", .. } => Self::new(400, "IncorrectEipStatus", message),
+            ComputeError::InUse { what: "security group", .. } => {
+                Self::new(403, "DependencyViolation", message)
+            }
+            ComputeError::InUse { what: "VPC" | "subnet", .. } => {
+                Self::new(400, "DependencyViolation", message)
+            }
+            ComputeError::InUse { what: "public address", .. } => {
+                Self::new(400, "IncorrectEipStatus", message)
+            }
             ComputeError::InUse { what: "image", .. } => Self::new(403, "ImageUsingByInstance", message),
             ComputeError::InUse { .. } => Self::new(403, "DependencyViolation", message),
             ComputeError::Refused { why, .. } => why.into(),
@@ -145,7 +160,9 @@ impl From<ComputeError> for Refusal {
             ComputeError::Shortage(Shortage::Host(
                 Resource::Instances | Resource::Vcpus | Resource::Memory | Resource::Disk,
             )) => Self::new(403, "OperationDenied.NoStock", message),
-            ComputeError::Address { taken: true, .. } => Self::new(400, "InvalidIPAddress.AlreadyUsed", message),
+            ComputeError::Address { taken: true, .. } => {
+                Self::new(400, "InvalidIPAddress.AlreadyUsed", message)
+            }
             ComputeError::Address { taken: false, .. } => Self::new(403, "OperationDenied.NoStock", message),
             ComputeError::Limit { .. } => Self::new(403, "QuotaExceeded", message),
             ComputeError::TokenMismatch => Self::new(400, "IdempotentParameterMismatch", message),
@@ -193,9 +210,11 @@ impl From<Refused> for Refusal {
     fn from(why: Refused) -> Self {
         match why {
             Refused::Already | Refused::Busy | Refused::WrongState => Self::wrong_status(),
-            Refused::Locked => {
-                Self::new(403, "InstanceLockedForSecurity", "The instance is locked, as its subscription expired.")
-            }
+            Refused::Locked => Self::new(
+                403,
+                "InstanceLockedForSecurity",
+                "The instance is locked, as its subscription expired.",
+            ),
             Refused::Gone => Self::not_found("instance"),
         }
     }
@@ -276,10 +295,14 @@ impl From<CreateError> for Refusal {
                 Self::new(409, format!("EntityAlreadyExists.{}", entity(kind)), message)
             }
             CreateError::NoOwner { kind, name } => absent(kind, &name),
-            CreateError::Limit { kind, .. } => Self::new(409, format!("LimitExceeded.{}", entity(kind)), message),
+            CreateError::Limit { kind, .. } => {
+                Self::new(409, format!("LimitExceeded.{}", entity(kind)), message)
+            }
             CreateError::Description { .. } => Self::new(400, "InvalidParameter.Description.Length", message),
             CreateError::Document(_) => Self::new(400, "MalformedPolicyDocument", message),
-            CreateError::SessionLimit { .. } => Self::new(400, "InvalidParameter.MaxSessionDuration", message),
+            CreateError::SessionLimit { .. } => {
+                Self::new(400, "InvalidParameter.MaxSessionDuration", message)
+            }
             CreateError::Certificate { .. } => Self::new(400, "InvalidParameter.Certificate", message),
             CreateError::Failed(error) => error.into(),
         }
@@ -371,7 +394,9 @@ impl From<PassRoleError> for Refusal {
     fn from(error: PassRoleError) -> Self {
         let message = error.to_string();
         match error {
-            PassRoleError::NotAllowed { .. } => Self::new(403, "Forbidden.RAM", format!("{NO_PERMISSION} {message}")),
+            PassRoleError::NotAllowed { .. } => {
+                Self::new(403, "Forbidden.RAM", format!("{NO_PERMISSION} {message}"))
+            }
             PassRoleError::Absent { .. } => {
                 Self::new(404, "InvalidRamRole.NotFound", "The specified RamRoleName does not exist.")
             }

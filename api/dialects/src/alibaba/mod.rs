@@ -27,7 +27,7 @@ use compute::identity::{AccountId, Identity};
 use jiff::Timestamp;
 use std::sync::Arc;
 
-pub use actions::{coverage, Coverage};
+pub use actions::{Coverage, coverage};
 pub use service::Service;
 
 use auth::Caller;

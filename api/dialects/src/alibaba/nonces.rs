@@ -58,7 +58,8 @@ impl Nonces {
         }
         // Neither has a line feed in it.
         let hash = sha256_hex(format!("{key}\n{nonce}").as_bytes());
-        let (used, ends) = (word(&["nonce", &hash]), word(&[ENDS.trim_end_matches('/'), &second(end), &hash]));
+        let (used, ends) =
+            (word(&["nonce", &hash]), word(&[ENDS.trim_end_matches('/'), &second(end), &hash]));
         let conditions = vec![Condition::Absent(used.clone())];
         let writes = vec![put(used, &()), put(ends, &())];
         match self.store.commit(Transaction { conditions, writes }).await {

@@ -121,7 +121,13 @@ mod tests {
 
     #[test]
     fn what_is_no_page_is_refused() {
-        for bad in [("PageNumber", "0"), ("PageSize", "0"), ("PageSize", "-1"), ("MaxResults", "x"), ("NextToken", "?")] {
+        for bad in [
+            ("PageNumber", "0"),
+            ("PageSize", "0"),
+            ("PageSize", "-1"),
+            ("MaxResults", "x"),
+            ("NextToken", "?"),
+        ] {
             assert_eq!(paging(&[bad]).unwrap_err().code, "InvalidParameter", "{bad:?}");
         }
     }

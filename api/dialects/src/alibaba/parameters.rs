@@ -152,7 +152,8 @@ impl Parameters {
     fn numbered(&self, name: &str, wanted: fn(&str) -> bool) -> Result<BTreeMap<usize, Self>, Refusal> {
         let mut groups: BTreeMap<usize, Self> = BTreeMap::new();
         let start = format!("{name}.");
-        for (full, value) in self.all.range(start.clone()..).take_while(|(full, _)| full.starts_with(&start)) {
+        for (full, value) in self.all.range(start.clone()..).take_while(|(full, _)| full.starts_with(&start))
+        {
             let rest = &full[start.len()..];
             let (number, rest) = rest.split_once('.').unwrap_or((rest, ""));
             if !wanted(rest) {
@@ -201,25 +202,26 @@ mod tests {
     #[test]
     fn lists_come_in_three_styles() {
         let expected = Some(vec!["i-1".to_owned(), "i-2".to_owned()]);
-        for pairs in [
-            &[("Id", "[\"i-1\", \"i-2\"]")][..],
-            &[("Id", "i-1,i-2")],
-            &[("Id.2", "i-2"), ("Id.1", "i-1")],
-        ] {
+        for pairs in
+            [&[("Id", "[\"i-1\", \"i-2\"]")][..], &[("Id", "i-1,i-2")], &[("Id.2", "i-2"), ("Id.1", "i-1")]]
+        {
             assert_eq!(parameters(pairs).list("Id").unwrap(), expected, "{pairs:?}");
         }
         assert_eq!(parameters(&[("Id", "[]")]).list("Id").unwrap(), Some(vec![]), "matches nothing");
         assert_eq!(parameters(&[("Ids", "x"), ("Id", "")]).list("Id").unwrap(), None);
         assert!(parameters(&[("Id", "i-1")]).array("Id").is_err());
         let many = format!("[{}]", ["\"i\""; 101].join(","));
-        for bad in [("Id", "[1]"), ("Id", "[\"i"), ("Id.0", "i"), ("Id.x", "i"), ("Id.101", "i"), ("Id", &many)] {
+        for bad in
+            [("Id", "[1]"), ("Id", "[\"i"), ("Id.0", "i"), ("Id.x", "i"), ("Id.101", "i"), ("Id", &many)]
+        {
             assert_eq!(parameters(&[bad]).list("Id").unwrap_err().code, "InvalidParameter", "{bad:?}");
         }
     }
 
     #[test]
     fn groups_know_their_place() {
-        let all = parameters(&[("DataDisk.1.Size", "x"), ("DataDisk.3.Category", "c"), ("DataDisks.1.Size", "1")]);
+        let all =
+            parameters(&[("DataDisk.1.Size", "x"), ("DataDisk.3.Category", "c"), ("DataDisks.1.Size", "1")]);
         let groups = all.groups("DataDisk").unwrap();
         assert_eq!(groups.keys().copied().collect::<Vec<_>>(), [1, 3]);
         assert_eq!(groups[&3].get("Category"), Some("c"));
@@ -237,8 +239,10 @@ mod tests {
 
     #[test]
     fn a_repetition_is_told_by_what_is_asked() {
-        let first = parameters(&[("Size", "1"), ("SignatureNonce", "a"), ("Timestamp", "t"), ("ClientToken", "c")]);
-        let again = parameters(&[("Size", "1"), ("SignatureNonce", "b"), ("Timestamp", "u"), ("ClientToken", "c")]);
+        let first =
+            parameters(&[("Size", "1"), ("SignatureNonce", "a"), ("Timestamp", "t"), ("ClientToken", "c")]);
+        let again =
+            parameters(&[("Size", "1"), ("SignatureNonce", "b"), ("Timestamp", "u"), ("ClientToken", "c")]);
         assert_eq!(first.fingerprint(), again.fingerprint());
         assert_ne!(first.fingerprint(), parameters(&[("Size", "2")]).fingerprint());
     }

@@ -64,7 +64,10 @@ pub fn is_rpc_signature(method: Method, secret: &Secret, string: &str, given: &s
     let key = hmac::Key::new(method.algorithm(), format!("{}&", secret.expose()).as_bytes());
     // Core 2.3.3 of the Python SDK leaves a tilde encoded once more than others do.
     let old = string.contains('~').then(|| string.replace('~', "%257E"));
-    [Some(string), old.as_deref()].into_iter().flatten().any(|s| hmac::verify(&key, s.as_bytes(), &given).is_ok())
+    [Some(string), old.as_deref()]
+        .into_iter()
+        .flatten()
+        .any(|s| hmac::verify(&key, s.as_bytes(), &given).is_ok())
 }
 
 /// A request as version 3 signs it.
@@ -82,7 +85,8 @@ pub struct Acs3<'a> {
 impl Acs3<'_> {
     /// What its signature is of.
     pub fn string(&self) -> String {
-        let lines: String = self.headers.iter().map(|(name, value)| format!("{name}:{}\n", value.trim())).collect();
+        let lines: String =
+            self.headers.iter().map(|(name, value)| format!("{name}:{}\n", value.trim())).collect();
         let names: Vec<&str> = self.headers.iter().map(|(name, _)| *name).collect();
         let canonical = format!(
             "{}\n/\n{}\n{lines}\n{}\n{}",
@@ -119,8 +123,10 @@ mod tests {
         Parameters::new(serde_html_form::from_str(query).unwrap()).unwrap()
     }
 
-    const COMMON: &str = "&AccessKeyId=testid&RegionId=cn-hangzhou&SignatureMethod=HMAC-SHA1&SignatureVersion=1.0";
-    const ECS: &str = "&Version=2014-05-26&SignatureType=&Timestamp=2017-01-20T03:04:05Z&SignatureNonce=15215528852396";
+    const COMMON: &str =
+        "&AccessKeyId=testid&RegionId=cn-hangzhou&SignatureMethod=HMAC-SHA1&SignatureVersion=1.0";
+    const ECS: &str =
+        "&Version=2014-05-26&SignatureType=&Timestamp=2017-01-20T03:04:05Z&SignatureNonce=15215528852396";
     const LATER: &str = "&SignatureType=&Timestamp=2017-06-09T03:20:00Z";
 
     /// The signatures that the vendor's SDKs made, with clock and nonce fixed.
@@ -128,16 +134,53 @@ mod tests {
     fn rpc_signatures_are_those_of_the_sdks() {
         let expiring = "Filter.3.Key=ExpiredStartTime&Filter.3.Value=2017-01-22T00:00Z&Filter.4.Key=ExpiredEndTime\
             &Filter.4.Value=2017-01-28T00:00Z&PageNumber=1&PageSize=100";
-        let sts = "AccessKeyId=STS.testid&RegionId=cn-hangzhou&SignatureMethod=HMAC-SHA1&SignatureVersion=1.0";
+        let sts =
+            "AccessKeyId=STS.testid&RegionId=cn-hangzhou&SignatureMethod=HMAC-SHA1&SignatureVersion=1.0";
         let ids = "InstanceIds=%5B%22i-1111%22%5D";
         let cases = [
-            ("POST", format!("Action=DescribeInstances&Format=json&{ids}{ECS}{COMMON}"), "0WcDw4Qn4mBuCXj4MPqNte55RuI="),
-            ("POST", format!("Action=StopInstance&InstanceId=i-1111&ForceStop=False&Format=JSON{ECS}{COMMON}"), "OZm6oB0lm7QE0vJtfNgxPusGHlc="),
-            ("GET", format!("Action=DescribeInstances&{expiring}&Format=JSON{ECS}{COMMON}"), "G7O0MvfnNAePKnBjneJFSNUdhtE="),
-            ("POST", format!("{sts}&SecurityToken=testtoken&Action=GetCallerIdentity&Version=2015-04-01&Format=JSON&SignatureNonce=nonce-0001{LATER}"), "OVdjCynkCIEli0Btvelh7k7CfTI="),
-            ("POST", format!("Action=StopInstance&InstanceId=i-1111&ForceStop=true&Format=JSON&Version=2014-05-26&SignatureNonce=nonce-0002{LATER}{COMMON}"), "qbazbvBFAPNh7iKL6FsvifJ0LhU="),
-            ("POST", format!("Action=DescribeInstances&Format=json&{ids}&Version=2014-05-26&Timestamp=2023-10-26T10:22:32Z&SignatureNonce=3156853299f313e23d1673dc12e1703d{COMMON}"), "2nsfswR1czgYHPBfgpnSjZQ0kzk="),
-            ("GET", format!("Action=DescribeInstances&Format=json&{ids}&Version=2014-05-26&Timestamp=2017-01-20T03:04:05Z&SignatureNonce=15215528852396&AccessKeyId=testid&RegionId=cn-beijing&SignatureMethod=HMAC-SHA1&SignatureVersion=1.0"), "OQtFUxSwXI+Wodw4tD5fnn4gMLA="),
+            (
+                "POST",
+                format!("Action=DescribeInstances&Format=json&{ids}{ECS}{COMMON}"),
+                "0WcDw4Qn4mBuCXj4MPqNte55RuI=",
+            ),
+            (
+                "POST",
+                format!("Action=StopInstance&InstanceId=i-1111&ForceStop=False&Format=JSON{ECS}{COMMON}"),
+                "OZm6oB0lm7QE0vJtfNgxPusGHlc=",
+            ),
+            (
+                "GET",
+                format!("Action=DescribeInstances&{expiring}&Format=JSON{ECS}{COMMON}"),
+                "G7O0MvfnNAePKnBjneJFSNUdhtE=",
+            ),
+            (
+                "POST",
+                format!(
+                    "{sts}&SecurityToken=testtoken&Action=GetCallerIdentity&Version=2015-04-01&Format=JSON&SignatureNonce=nonce-0001{LATER}"
+                ),
+                "OVdjCynkCIEli0Btvelh7k7CfTI=",
+            ),
+            (
+                "POST",
+                format!(
+                    "Action=StopInstance&InstanceId=i-1111&ForceStop=true&Format=JSON&Version=2014-05-26&SignatureNonce=nonce-0002{LATER}{COMMON}"
+                ),
+                "qbazbvBFAPNh7iKL6FsvifJ0LhU=",
+            ),
+            (
+                "POST",
+                format!(
+                    "Action=DescribeInstances&Format=json&{ids}&Version=2014-05-26&Timestamp=2023-10-26T10:22:32Z&SignatureNonce=3156853299f313e23d1673dc12e1703d{COMMON}"
+                ),
+                "2nsfswR1czgYHPBfgpnSjZQ0kzk=",
+            ),
+            (
+                "GET",
+                format!(
+                    "Action=DescribeInstances&Format=json&{ids}&Version=2014-05-26&Timestamp=2017-01-20T03:04:05Z&SignatureNonce=15215528852396&AccessKeyId=testid&RegionId=cn-beijing&SignatureMethod=HMAC-SHA1&SignatureVersion=1.0"
+                ),
+                "OQtFUxSwXI+Wodw4tD5fnn4gMLA=",
+            ),
         ];
         let (secret, other) = (Secret::new("testsecret".to_owned()), Secret::new("testsecreT".to_owned()));
         for (method, query, signature) in cases {
@@ -153,7 +196,8 @@ mod tests {
 
     #[test]
     fn the_string_to_sign_is_the_documented_one() {
-        let query = format!("Action=DescribeInstances&Format=json&InstanceIds=%5B%22i-1111%22%5D{ECS}{COMMON}");
+        let query =
+            format!("Action=DescribeInstances&Format=json&InstanceIds=%5B%22i-1111%22%5D{ECS}{COMMON}");
         assert_eq!(
             rpc_string("POST", &parameters(&query)),
             "POST&%2F&AccessKeyId%3Dtestid%26Action%3DDescribeInstances%26Format%3Djson%26InstanceIds%3D%255B%2522\
@@ -182,7 +226,8 @@ mod tests {
     ];
 
     fn acs3(query: &str, body: &str, headers: &[(&str, &str)]) -> String {
-        let mut headers: Vec<_> = headers.iter().chain(&DATE).map(|(name, value)| (*name, format!(" {value}"))).collect();
+        let mut headers: Vec<_> =
+            headers.iter().chain(&DATE).map(|(name, value)| (*name, format!(" {value}"))).collect();
         headers.sort_unstable();
         let (query, body_sha256) = (parameters(query), sha256_hex(body.as_bytes()));
         Acs3 { method: "POST", query: &query, headers, body_sha256: &body_sha256 }.string()
@@ -200,7 +245,10 @@ mod tests {
         let of_nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         let more = [("x-acs-content-sha256", of_nothing), ("x-acs-credentials-provider", "static_ak")];
         let string = acs3(query, "", &[&common[..], &more].concat());
-        assert_eq!(string, "ACS3-HMAC-SHA256\n81c606f773d5e5f41c5a77074f0db2f6ce11d90e452efd0c091df1249b6116d6");
+        assert_eq!(
+            string,
+            "ACS3-HMAC-SHA256\n81c606f773d5e5f41c5a77074f0db2f6ce11d90e452efd0c091df1249b6116d6"
+        );
         let signature = "831235ff7a9d4e9389494d1ad9b520cd43c811979f60bcfb0fe27c25d810ec09";
         let secret = Secret::new("YourAccessKeySecret".to_owned());
         assert!(is_acs3_signature(&secret, &string, signature));
@@ -217,7 +265,10 @@ mod tests {
             ("x-acs-security-token", "testtoken"),
         ];
         let string = acs3("RegionId=cn-hangzhou", body, &[&common[..], &more].concat());
-        assert_eq!(string, "ACS3-HMAC-SHA256\nb0f38adecc5d90771baa24cec6e31c7a9012a6a032a0bbe250bd63cb2b7a54e3");
+        assert_eq!(
+            string,
+            "ACS3-HMAC-SHA256\nb0f38adecc5d90771baa24cec6e31c7a9012a6a032a0bbe250bd63cb2b7a54e3"
+        );
         let signature = "b938fe3aa7b106180d89b6277f1ce3532d26c3f17fb9c1c4564cdeee4e81d948";
         assert!(is_acs3_signature(&Secret::new("testsecret".to_owned()), &string, signature));
     }

@@ -34,9 +34,14 @@ mod tests {
     #[test]
     fn only_the_clouds_forms_are_times() {
         let time = read_seconds("2017-01-30T01:02:03Z").unwrap();
-        assert_eq!((seconds(time).as_str(), minutes(time).as_str()), ("2017-01-30T01:02:03Z", "2017-01-30T01:02Z"));
+        assert_eq!(
+            (seconds(time).as_str(), minutes(time).as_str()),
+            ("2017-01-30T01:02:03Z", "2017-01-30T01:02Z")
+        );
         assert!(read_minutes("2017-01-30T01:02Z").is_some() && read_minutes(NEVER).is_some());
-        for text in ["", "2017-01-30", "2017-01-30T01:02Z", "2017-01-30T01:02:03.5Z", "2017-01-30T01:02:03+01:00"] {
+        for text in
+            ["", "2017-01-30", "2017-01-30T01:02Z", "2017-01-30T01:02:03.5Z", "2017-01-30T01:02:03+01:00"]
+        {
             assert_eq!(read_seconds(text), None, "{text}");
         }
         for text in ["2017-01-30T01:02:00Z", "2017-13-30T01:02Z"] {

@@ -15,10 +15,10 @@ use crate::charge::{Period, Release, Terms};
 use crate::id::{ImageId, InstanceId};
 use crate::lifecycle::{Action, Event, Refused, Rules, State};
 use crate::outside::{ConsoleOutput, HostError};
-use crate::secrets::Secret;
 use crate::resource::{
     Instance, MetadataChange, MetadataOptions, Reservation, Resource, Tags, UsageRecord, owned_key,
 };
+use crate::secrets::Secret;
 
 /// Which instances are wanted. What is empty lets all through.
 #[derive(Clone, Debug, Default)]

@@ -34,9 +34,11 @@ pub async fn all(call: &Call<'_>, ids: &[String]) -> Result<Vec<Instance>, Refus
 /// Refuses what the cloud allows in none but these states, in its words.
 pub fn check(instance: &Instance, allowed: &[&str]) -> Result<(), Refusal> {
     match (instance.state(), states::instance(instance.state())) {
-        (State::Creating, Some(status)) if !allowed.contains(&status) => {
-            Err(Refusal::new(403, "IncorrectInstanceStatus.Initializing", "The specified instance status does not support this operation."))
-        }
+        (State::Creating, Some(status)) if !allowed.contains(&status) => Err(Refusal::new(
+            403,
+            "IncorrectInstanceStatus.Initializing",
+            "The specified instance status does not support this operation.",
+        )),
         (_, Some(status)) if allowed.contains(&status) => Ok(()),
         (_, Some(_)) => Err(Refusal::wrong_status()),
         (_, None) => Err(Refusal::not_found("instance")),

@@ -11,8 +11,10 @@ use super::launch::name;
 
 pub async fn handle(call: &Call<'_>) -> Result<Value, Refusal> {
     let name = name(call.parameters, "KeyPairName")?.ok_or_else(|| Refusal::missing("KeyPairName"))?;
-    let made =
-        call.compute().create_key_pair(call.account(), &name, Algorithm::Rsa, call.parameters.tags()?).await?;
+    let made = call
+        .compute()
+        .create_key_pair(call.account(), &name, Algorithm::Rsa, call.parameters.tags()?)
+        .await?;
     Ok(json!({
         "KeyPairId": made.pair.id.written(),
         "KeyPairName": made.pair.name,

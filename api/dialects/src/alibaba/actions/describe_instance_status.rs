@@ -22,9 +22,7 @@ pub async fn handle(call: &Call<'_>) -> Result<Value, Refusal> {
         )
     };
     let listed = call.compute().instance_views(call.account(), after.as_deref(), size, wanted).await?;
-    let view = |instance: &Instance| {
-        json!({ "InstanceId": instance.id.written(), "Status": states::instance(instance.state()) })
-    };
+    let view = |instance: &Instance| json!({ "InstanceId": instance.id.written(), "Status": states::instance(instance.state()) });
     let statuses: Vec<Value> = listed.items.iter().map(|found| view(&found.instance)).collect();
     Ok(paging.told(json!({ "InstanceStatuses": { "InstanceStatus": statuses } }), listed.next.as_deref()))
 }

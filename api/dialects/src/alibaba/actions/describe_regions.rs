@@ -9,6 +9,7 @@ use super::super::{Call, Refusal};
 pub async fn handle(call: &Call<'_>) -> Result<Value, Refusal> {
     let region = call.region();
     let endpoint = format!("ecs.{region}.aliyuncs.com");
-    let region = json!({ "RegionId": region, "LocalName": region, "RegionEndpoint": endpoint, "Status": "available" });
+    let region =
+        json!({ "RegionId": region, "LocalName": region, "RegionEndpoint": endpoint, "Status": "available" });
     Ok(json!({ "Regions": { "Region": [region] } }))
 }

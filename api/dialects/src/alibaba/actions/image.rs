@@ -18,7 +18,11 @@ pub async fn find(call: &Call<'_>, text: &str) -> Result<Image, Refusal> {
     let mut found = call.compute().images(call.account(), None, 2, is_it).await?.items;
     // The caller's own comes before what others let everybody use; of two alike none is meant.
     if found.len() > 1 {
-        found = call.compute().images(call.account(), None, 2, |image| is_it(image) && image.account == call.account()).await?.items;
+        found = call
+            .compute()
+            .images(call.account(), None, 2, |image| is_it(image) && image.account == call.account())
+            .await?
+            .items;
     }
     match found.len() {
         1 => Ok(found.remove(0)),
@@ -30,7 +34,9 @@ pub async fn find(call: &Call<'_>, text: &str) -> Result<Image, Refusal> {
 /// The image as it is shown; `None` if nobody is shown it any more.
 pub async fn view(compute: &Compute, account: &str, image: &Image) -> Result<Option<Value>, Refusal> {
     let Some(mut status) = states::image(image.state) else { return Ok(None) };
-    if image.state == ImageState::Pending && compute.failure_of(&image.account, &image.id.to_string()).await?.is_some() {
+    if image.state == ImageState::Pending
+        && compute.failure_of(&image.account, &image.id.to_string()).await?.is_some()
+    {
         status = "CreateFailed";
     }
     let alias = match () {

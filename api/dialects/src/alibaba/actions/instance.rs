@@ -77,7 +77,9 @@ impl<'a> Filter<'a> {
         };
         let is_other = |name, only: &str| parameters.get(name).is_some_and(|value| value != only);
         let nothing = is_other("InstanceNetworkType", "vpc")
-            || is_other("IoOptimized", "optimized") && is_other("IoOptimized", "true") && is_other("IoOptimized", "True")
+            || is_other("IoOptimized", "optimized")
+                && is_other("IoOptimized", "true")
+                && is_other("IoOptimized", "True")
             || parameters.flag("DeviceAvailable")? == Some(false)
             || parameters.get("ResourceGroupId").is_some()
             || parameters.array("InnerIpAddresses")?.is_some_and(|inner| !inner.is_empty())
@@ -106,7 +108,8 @@ impl<'a> Filter<'a> {
     pub fn takes(&self, instance: &Instance) -> bool {
         let is = |wanted: Option<&str>, value: &str| wanted.is_none_or(|wanted| wanted == value);
         let within = |(from, to): (Option<Timestamp>, Option<Timestamp>), at: Option<Timestamp>| {
-            from.is_none_or(|from| at.is_some_and(|at| at >= from)) && to.is_none_or(|to| at.is_some_and(|at| at <= to))
+            from.is_none_or(|from| at.is_some_and(|at| at >= from))
+                && to.is_none_or(|to| at.is_some_and(|at| at <= to))
         };
         let Some(status) = states::instance(instance.state()) else { return false };
         let address = instance.private_address.map(|address| address.to_string()).unwrap_or_default();
@@ -217,17 +220,21 @@ pub fn view(call: &Call<'_>, view: &InstanceView) -> Value {
     let instance = &view.instance;
     let first = view.interfaces.first();
     let public = first.and_then(|(_, public)| public.as_ref());
-    let (own, eip): (Vec<&Address>, Vec<&Address>) = public.into_iter().partition(|public| public.release_with_interface);
+    let (own, eip): (Vec<&Address>, Vec<&Address>) =
+        public.into_iter().partition(|public| public.release_with_interface);
     let release = match &instance.terms {
         Terms::PayAsYouGo { release } => release.map(|release| time::minutes(release.at())),
         Terms::Subscription(_) => None,
     };
-    let groups: Vec<String> =
-        first.map(|(interface, _)| interface.security_groups.iter().map(|id| id.written()).collect()).unwrap_or_default();
+    let groups: Vec<String> = first
+        .map(|(interface, _)| interface.security_groups.iter().map(|id| id.written()).collect())
+        .unwrap_or_default();
     let interfaces: Vec<Value> = view.interfaces.iter().map(|(interface, _)| nic(interface)).collect();
     let addresses: Vec<String> = instance.private_address.iter().map(ToString::to_string).collect();
-    let locks: Vec<Value> =
-        states::is_locked(instance.state()).then(|| json!({ "LockReason": "financial" })).into_iter().collect();
+    let locks: Vec<Value> = states::is_locked(instance.state())
+        .then(|| json!({ "LockReason": "financial" }))
+        .into_iter()
+        .collect();
     json!({
         "InstanceId": instance.id.written(),
         "InstanceName": shown_name(instance),

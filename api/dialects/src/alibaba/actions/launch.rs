@@ -105,7 +105,9 @@ async fn kind(call: &Call<'_>, plan: &Plan) -> Result<InstanceRequest, Refusal> 
     let interface = interfaces.values().next().unwrap_or(&nothing);
     let mut groups = parameters.list("SecurityGroupIds")?.unwrap_or_default();
     groups.extend(interface.list("SecurityGroupIds")?.unwrap_or_default());
-    groups.extend([parameters, interface].into_iter().filter_map(|from| from.get("SecurityGroupId")).map(str::to_owned));
+    groups.extend(
+        [parameters, interface].into_iter().filter_map(|from| from.get("SecurityGroupId")).map(str::to_owned),
+    );
     let security_groups = groups.iter().map(|id| CloudId::read(id)).collect::<Result<_, _>>()?;
     let subnet = parameters.get("VSwitchId").or(interface.get("VSwitchId")).map(CloudId::read).transpose()?;
     let private_address: Option<Ipv4Addr> = match parameters.parsed("PrivateIpAddress")? {
@@ -192,7 +194,11 @@ pub fn description(parameters: &Parameters) -> Result<Option<String>, Refusal> {
     if (2..=256).contains(&words.chars().count()) {
         return Ok(Some(words.to_owned()));
     }
-    Err(Refusal::new(400, "InvalidDescription.Malformed", "The specified Description is not valid: it has 2 to 256 characters."))
+    Err(Refusal::new(
+        400,
+        "InvalidDescription.Malformed",
+        "The specified Description is not valid: it has 2 to 256 characters.",
+    ))
 }
 
 /// A password of 8 to 30 characters, of three kinds of four.
@@ -204,7 +210,7 @@ pub fn password(parameters: &Parameters) -> Result<Option<Secret>, Refusal> {
         |c| c.is_ascii_digit(),
         |c| PASSWORD_SIGNS.contains(c),
     ];
-    let has = kinds.iter().filter(|is_kind| password.chars().any(|c| is_kind(c))).count();
+    let has = kinds.iter().filter(|is_kind| password.chars().any(is_kind)).count();
     let is_known = password.chars().all(|c| kinds.iter().any(|is_kind| is_kind(c)));
     if (8..=30).contains(&password.len()) && has >= 3 && is_known && !password.starts_with('/') {
         return Ok(Some(Secret::new(password.to_owned())));
@@ -241,7 +247,8 @@ fn metadata_options(parameters: &Parameters) -> Result<MetadataOptions, Refusal>
     })
 }
 
-fn category(parameters: &Parameters, name: &str, code: &'static str) -> Result<String, Refusal> {
+/// A type of disk, or the usual one.
+pub fn category(parameters: &Parameters, name: &str, code: &'static str) -> Result<String, Refusal> {
     match parameters.get(name) {
         None => Ok("cloud_efficiency".to_owned()),
         Some(category) if DISK_CATEGORIES.contains(&category) => Ok(category.to_owned()),
@@ -320,7 +327,9 @@ fn terms(call: &Call<'_>) -> Result<Terms, Refusal> {
         Some(false) | None => None,
     };
     let subscription = Subscription::new(call.now(), period, auto_renew);
-    subscription.map(Terms::Subscription).map_err(|error| Refusal::new(400, "InvalidPeriod", error.to_string()))
+    subscription
+        .map(Terms::Subscription)
+        .map_err(|error| Refusal::new(400, "InvalidPeriod", error.to_string()))
 }
 
 /// When an instance is to be released by itself, if a request says so.

@@ -18,7 +18,12 @@ fn invalid(name: &str) -> Refusal {
     Refusal::new(400, "InvalidPeriod", format!("The specified {name} is not valid."))
 }
 
-fn read(parameters: &Parameters, name: &str, months: &[u32], weeks: &[u32]) -> Result<Option<Period>, Refusal> {
+fn read(
+    parameters: &Parameters,
+    name: &str,
+    months: &[u32],
+    weeks: &[u32],
+) -> Result<Option<Period>, Refusal> {
     let count: Option<u32> = parameters.parsed(name).map_err(|_| invalid(name))?;
     let is_weeks = match parameters.get("PeriodUnit") {
         Some(unit) if unit.eq_ignore_ascii_case("week") => true,

@@ -77,7 +77,9 @@ impl Kind {
                 let change = VolumeChange { tags: Some(tags), ..VolumeChange::default() };
                 compute.change_volume(account, VolumeId::read(id)?, &change).await.map(drop)
             }
-            Self::Snapshot => compute.change_snapshot(account, SnapshotId::read(id)?, &words()).await.map(drop),
+            Self::Snapshot => {
+                compute.change_snapshot(account, SnapshotId::read(id)?, &words()).await.map(drop)
+            }
             Self::Image => {
                 let change = ImageChange { tags: Some(tags), ..ImageChange::default() };
                 compute.change_image(account, ImageId::read(id)?, &change).await.map(drop)
