@@ -361,7 +361,10 @@ impl Config {
         for (name, addresses) in [("api.listen", &self.api.listen), ("api.alibaba", &self.api.alibaba)] {
             let exposed = addresses.iter().any(|address| !address.ip().is_loopback());
             if exposed && self.api.tls_certificate.is_none() {
-                return refuse(name, "others than loopback addresses need api.tls_certificate and api.tls_key");
+                return refuse(
+                    name,
+                    "others than loopback addresses need api.tls_certificate and api.tls_key",
+                );
             }
         }
         if !(1280..=9000).contains(&self.network.mtu) {

@@ -141,7 +141,8 @@ fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, ListenError> 
 impl Listeners {
     /// The addresses on the network: the native API's and Alibaba Cloud's.
     pub fn addresses(&self) -> [Vec<SocketAddr>; 2] {
-        let of = |all: &Vec<TcpListener>| all.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        let of =
+            |all: &Vec<TcpListener>| all.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         [of(&self.tcp), of(&self.alibaba)]
     }
 

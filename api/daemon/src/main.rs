@@ -49,21 +49,21 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> anyhow::Result<()> {
-    if let Some(Command::Dialects) = arguments.command {
-        print!("{}", dialects::coverage());
-        return Ok(());
-    }
-    let config = Config::read(arguments.config.as_deref())?;
+    let config = || Config::read(arguments.config.as_deref());
     match arguments.command {
         Some(Command::CheckConfig) => {
+            let config = config()?;
             let path =
                 arguments.config.as_deref().map_or(DEFAULT_PATH.into(), |path| path.display().to_string());
             print!("# What is in force of {path}, defaults included\n{}", config.to_toml());
             Ok(())
         }
-        Some(Command::Dialects) => Ok(()),
-        Some(Command::ClearHost) => block_on(bothyd::node::clear(config)),
-        None => block_on(bothyd::node::run(config)),
+        Some(Command::ClearHost) => block_on(bothyd::node::clear(config()?)),
+        Some(Command::Dialects) => {
+            print!("{}", dialects::coverage());
+            Ok(())
+        }
+        None => block_on(bothyd::node::run(config()?)),
     }
 }
 
