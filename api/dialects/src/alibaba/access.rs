@@ -21,20 +21,20 @@ pub fn authorize(call: &Call<'_>, row: &Row) -> Result<(), Refusal> {
 }
 
 fn authorize_target(call: &Call<'_>, action: &str, service: &str, target: &Target) -> Result<(), Refusal> {
-    match *target {
-        Target::Every(kind) => ask(call, action, service, kind, "*"),
-        Target::Named(kind, parameters) => {
-            let mut is_named = false;
-            for parameter in parameters {
-                for id in call.parameters.list(parameter)?.unwrap_or_default() {
-                    ask(call, action, service, kind, &id)?;
-                    is_named = true;
-                }
-            }
-            // Without a name the handler has nothing to do it with; whoever may not is told that first.
-            if is_named { Ok(()) } else { ask(call, action, service, kind, "*") }
+    let (kind, parameters): (&str, &[&str]) = match *target {
+        Target::Every(kind) => return ask(call, action, service, kind, "*"),
+        Target::Named(kind, parameters) => (kind, parameters),
+        Target::Tagged => (&call.parameters.required("ResourceType")?.to_ascii_lowercase(), &["ResourceId"]),
+    };
+    let mut is_named = false;
+    for parameter in parameters {
+        for id in call.parameters.list(parameter)?.unwrap_or_default() {
+            ask(call, action, service, kind, &id)?;
+            is_named = true;
         }
     }
+    // Without a name the handler has nothing to do it with; whoever may not is told that first.
+    if is_named { Ok(()) } else { ask(call, action, service, kind, "*") }
 }
 
 fn ask(call: &Call<'_>, action: &str, service: &str, kind: &str, id: &str) -> Result<(), Refusal> {

@@ -165,6 +165,8 @@ pub enum Target {
     Every(&'static str),
     /// What these parameters name, of this kind.
     Named(&'static str, &'static [&'static str]),
+    /// What `ResourceId` names, of the kind that `ResourceType` says.
+    Tagged,
 }
 
 type Handler = for<'a> fn(&'a Call<'a>) -> Pin<Box<dyn Future<Output = Result<Value, Refusal>> + Send + 'a>>;
@@ -217,7 +219,7 @@ const LISTED: &[Target] = &[Target::Named("instance", &["InstanceIds"])];
 const KEY_PAIRS: &[Target] = &[Target::Every("keypair")];
 const KEY_PAIR: &[Target] = &[Target::Named("keypair", &["KeyPairName"])];
 const IMAGES: &[Target] = &[Target::Every("image")];
-const TAGGED: &[Target] = &[Target::Named("*", &["ResourceId"])];
+const TAGGED: &[Target] = &[Target::Tagged];
 
 const DISK: &[Target] = &[Target::Named("disk", &["DiskId"])];
 const DISK_AND_INSTANCE: &[Target] =

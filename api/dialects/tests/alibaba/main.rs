@@ -7,6 +7,7 @@ mod clients;
 mod life;
 mod resources;
 mod roles;
+mod rows;
 mod wire;
 
 // The world is the native API's tests'; it is talked to here through another door.
