@@ -43,6 +43,11 @@ fn table(text: &str, instance: &Instance) -> BTreeMap<String, String> {
     let interface = instance.interfaces[0];
     let [a, b, c, d] = interface.number().to_be_bytes();
     let mac = format!("02:b0:{a:02x}:{b:02x}:{c:02x}:{d:02x}");
+    // What Alibaba's paths tell to a guest that is in no cloud is named as ours is.
+    let name = match instance.cloud {
+        Cloud::Alibaba => format!("iZ{:08x}Z", instance.id.number()),
+        Cloud::Native | Cloud::Ec2 | Cloud::Huawei => "ip-10-98-0-9".to_owned(),
+    };
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let pairs = lines.map(|line| line.split_once(" = ").expect("a path and a value"));
     let fill = |text: &str| {
@@ -50,6 +55,7 @@ fn table(text: &str, instance: &Instance) -> BTreeMap<String, String> {
             .replace("INTERFACE", &interface.to_string())
             .replace("INSTANCE", &instance.id.to_string())
             .replace("RESERVATION", &instance.reservation.to_string())
+            .replace("ALIBABAS_NAME", &name)
             .replace("ALIBABAS_IMAGE", &instance.image.with_prefix("m"))
             .replace("IMAGE", &instance.image.to_string())
             .replace("ACCOUNT", &instance.account)
@@ -154,7 +160,7 @@ const ALIBABA: &str = "
     dns-conf/nameservers = 10.98.0.2\\n10.98.0.3
     eipv4 = PUBLIC
     hibernation/configured = false
-    hostname = ip-10-98-0-9
+    hostname = ALIBABAS_NAME
     image-id = ALIBABAS_IMAGE
     instance-id = INSTANCE
     instance/instance-name = web-1

@@ -75,11 +75,9 @@ impl<'a> Filter<'a> {
             Some("security" | "recycling" | "dedicatedhostfinancial" | "refunded") => Some(false),
             Some(_) => return Err(parameters.invalid("LockReason")),
         };
-        let is_other = |name, only: &str| parameters.get(name).is_some_and(|value| value != only);
-        let nothing = is_other("InstanceNetworkType", "vpc")
-            || is_other("IoOptimized", "optimized")
-                && is_other("IoOptimized", "true")
-                && is_other("IoOptimized", "True")
+        let is_other = |name, all: &[&str]| parameters.get(name).is_some_and(|value| !all.contains(&value));
+        let nothing = is_other("InstanceNetworkType", &["vpc"])
+            || is_other("IoOptimized", &["optimized", "true", "True"])
             || parameters.flag("DeviceAvailable")? == Some(false)
             || parameters.get("ResourceGroupId").is_some()
             || parameters.array("InnerIpAddresses")?.is_some_and(|inner| !inner.is_empty())
