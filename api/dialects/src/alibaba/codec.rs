@@ -120,8 +120,8 @@ pub fn read(parts: &Parts, body: &[u8]) -> Result<Asked, Refusal> {
     let query = parse_form(parts.uri.query().unwrap_or_default().as_bytes()).ok_or_else(unreadable)?;
     let mut all = query.clone();
     let kind = header(&parts.headers, CONTENT_TYPE.as_str()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    match kind {
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match kind.as_str() {
         _ if body.is_empty() => {}
         "application/json" => {
             let value = serde_json::from_slice(body).map_err(|_| unreadable())?;
