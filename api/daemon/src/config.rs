@@ -68,6 +68,9 @@ pub struct Api {
     pub group: Option<String>,
     /// Addresses on which the native API is served to callers with access keys. Others than loopback ones need a certificate.
     pub listen: Vec<SocketAddr>,
+    /// Addresses on which Alibaba Cloud's API is served: ECS, VPC, RAM and STS, all on each. Others than loopback ones need a
+    /// certificate.
+    pub alibaba: Vec<SocketAddr>,
     /// A certificate chain for TLS, in PEM.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_certificate: Option<PathBuf>,
@@ -200,6 +203,7 @@ impl Default for Api {
             socket: "/run/bothy/api.sock".into(),
             group: None,
             listen: Vec::new(),
+            alibaba: Vec::new(),
             tls_certificate: None,
             tls_key: None,
         }
@@ -354,12 +358,14 @@ impl Config {
         if self.api.tls_certificate.is_some() != self.api.tls_key.is_some() {
             return refuse("api.tls_key", "a certificate and its key are given together");
         }
-        let exposed = self.api.listen.iter().any(|address| !address.ip().is_loopback());
-        if exposed && self.api.tls_certificate.is_none() {
-            return refuse(
-                "api.listen",
-                "others than loopback addresses need api.tls_certificate and api.tls_key",
-            );
+        for (name, addresses) in [("api.listen", &self.api.listen), ("api.alibaba", &self.api.alibaba)] {
+            let exposed = addresses.iter().any(|address| !address.ip().is_loopback());
+            if exposed && self.api.tls_certificate.is_none() {
+                return refuse(
+                    name,
+                    "others than loopback addresses need api.tls_certificate and api.tls_key",
+                );
+            }
         }
         if !(1280..=9000).contains(&self.network.mtu) {
             return refuse("network.mtu", "must be between 1280 and 9000");
@@ -526,6 +532,7 @@ mod tests {
             ("state_folder = 'here'", "state_folder"),
             ("host_key = '/var/lib/bothy/key'", "host_key"),
             ("[api]\nlisten = ['0.0.0.0:1']", "api.listen"),
+            ("[api]\nalibaba = ['0.0.0.0:1']", "api.alibaba"),
             ("[api]\ntls_key = '/k'", "api.tls_key"),
             ("[network]\nmtu = 10", "network.mtu"),
             ("[network]\ncidr = '10.0.0.0/30'", "network.cidr"),

@@ -1,4 +1,5 @@
-//! Where requests come in: the native API's unix socket, and its addresses on the network, with TLS where it is configured.
+//! Where requests come in: the native API's unix socket, and the addresses of each API on the network, with TLS where it is
+//! configured.
 
 use std::fs;
 use std::future::Future;
@@ -8,7 +9,8 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dialects::native::{Operators, Service};
+use dialects::alibaba;
+use dialects::native::{self, Operators};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -65,6 +67,7 @@ pub struct Listeners {
     unix: UnixListener,
     operators: Operators,
     tcp: Vec<TcpListener>,
+    alibaba: Vec<TcpListener>,
     tls: Option<TlsAcceptor>,
 }
 
@@ -79,14 +82,19 @@ pub async fn open(api: &Api) -> Result<Listeners, ListenError> {
         (Some(certificate), Some(key)) => Some(acceptor(certificate, key)?),
         (None, _) | (_, None) => None,
     };
-    let mut tcp = Vec::new();
-    for &address in &api.listen {
-        let listener = TcpListener::bind(address).await;
-        tcp.push(listener.map_err(|source| ListenError::Tcp { address, source })?);
-    }
+    let (tcp, alibaba) = (bind(&api.listen).await?, bind(&api.alibaba).await?);
     let unix = unix(&api.socket, operators);
     let unix = unix.map_err(|source| ListenError::Unix { path: api.socket.clone(), source })?;
-    Ok(Listeners { unix, operators, tcp, tls })
+    Ok(Listeners { unix, operators, tcp, alibaba, tls })
+}
+
+async fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, ListenError> {
+    let mut listeners = Vec::new();
+    for &address in addresses {
+        let listener = TcpListener::bind(address).await;
+        listeners.push(listener.map_err(|source| ListenError::Tcp { address, source })?);
+    }
+    Ok(listeners)
 }
 
 fn unix(path: &Path, operators: Operators) -> io::Result<UnixListener> {
@@ -131,13 +139,20 @@ fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, ListenError> 
 }
 
 impl Listeners {
-    /// The addresses on the network.
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.tcp.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    /// The addresses on the network: the native API's and Alibaba Cloud's.
+    pub fn addresses(&self) -> [Vec<SocketAddr>; 2] {
+        let of =
+            |all: &Vec<TcpListener>| all.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        [of(&self.tcp), of(&self.alibaba)]
     }
 
     /// Answers whoever comes, until `ended`; then lets what is under way come to its end.
-    pub async fn serve(self, service: Service, ended: impl Future<Output = ()>) {
+    pub async fn serve(
+        self,
+        service: native::Service,
+        alibaba: alibaba::Service,
+        ended: impl Future<Output = ()>,
+    ) {
         let (ending, _) = watch::channel(false);
         let ends = || {
             let mut ending = ending.subscribe();
@@ -149,6 +164,10 @@ impl Listeners {
         let mut servers = JoinSet::new();
         for listener in self.tcp {
             let (service, tls, ends) = (service.clone(), self.tls.clone(), ends());
+            servers.spawn(async move { service.serve_tcp(listener, tls, ends).await });
+        }
+        for listener in self.alibaba {
+            let (service, tls, ends) = (alibaba.clone(), self.tls.clone(), ends());
             servers.spawn(async move { service.serve_tcp(listener, tls, ends).await });
         }
         let (unix, operators, ends) = (self.unix, self.operators, ends());

@@ -27,6 +27,8 @@ enum Command {
     /// Ends every VM of this host and removes what bothyd made on it: taps, rules, cgroups, sockets. Its state stays: a daemon
     /// that is started again boots what was running, where that was chosen
     ClearHost,
+    /// Prints which actions of which clouds' APIs are served, as a table
+    Dialects,
 }
 
 fn main() -> ExitCode {
@@ -47,16 +49,21 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let config = Config::read(arguments.config.as_deref())?;
+    let config = || Config::read(arguments.config.as_deref());
     match arguments.command {
         Some(Command::CheckConfig) => {
+            let config = config()?;
             let path =
                 arguments.config.as_deref().map_or(DEFAULT_PATH.into(), |path| path.display().to_string());
             print!("# What is in force of {path}, defaults included\n{}", config.to_toml());
             Ok(())
         }
-        Some(Command::ClearHost) => block_on(bothyd::node::clear(config)),
-        None => block_on(bothyd::node::run(config)),
+        Some(Command::ClearHost) => block_on(bothyd::node::clear(config()?)),
+        Some(Command::Dialects) => {
+            print!("{}", dialects::coverage());
+            Ok(())
+        }
+        None => block_on(bothyd::node::run(config()?)),
     }
 }
 

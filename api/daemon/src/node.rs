@@ -10,7 +10,8 @@ use anyhow::Context;
 use compute::compute::{Compute, HostClock, Outside};
 use compute::identity::Identity;
 use compute::outside::{Machines, Tell};
-use dialects::native::{self, HostFacts, Service};
+use dialects::native::{self, HostFacts};
+use dialects::{alibaba, server};
 use hostnet::{Network, Vpcs, VpcsConfig};
 use storage::store::{Limits, Store};
 use tokio::signal::unix::{SignalKind, signal};
@@ -107,14 +108,18 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         started_at: jiff::Timestamp::now(),
         reflink,
     };
-    let service = Service::new(compute, identity, facts, native::Limits::default());
+    let alibaba =
+        alibaba::Service::open(Arc::clone(&compute), Arc::clone(&identity), server::Limits::default());
+    let alibaba = alibaba.await.context("Alibaba Cloud's API")?;
+    tokio::spawn(alibaba.clone().run_sweeper());
+    let service = native::Service::new(compute, identity, facts, native::Limits::default());
     let listeners = listen::open(&config.api).await.context("the API")?;
     let account = service.ensure_default_account().await;
     account.map_err(|error| anyhow::anyhow!("{error}")).context("the default account")?;
     fail::point("node.account_made");
     ready(&listeners);
     fail::point("node.ready");
-    listeners.serve(service, ended()).await;
+    listeners.serve(service, alibaba, ended()).await;
     networks.close_routers();
     metadata.close();
     log::info!("ends; guests go on");
@@ -269,7 +274,8 @@ fn ready(listeners: &listen::Listeners) {
     if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
         log::debug!("nobody waits for the daemon's start: {error}");
     }
-    log::info!("ready; on the network at {:?}", listeners.addresses());
+    let [native, alibaba] = listeners.addresses();
+    log::info!("ready; on the network at {native:?}, Alibaba Cloud's API at {alibaba:?}");
 }
 
 /// When the daemon is told to end.

@@ -26,13 +26,13 @@ pub static ROWS: &[Row] = &[
     Row::text("meta-data/eipv4", SINCE, NETWORK, |at| Some(at.view.nic()?.public?.to_string())),
     Row::text("meta-data/hibernation/configured", SINCE, RECORD, |_| Some("false".to_owned())),
     Row::text("meta-data/hostname", SINCE, RECORD, |at| Some(at.view.instance.host_name.clone())),
-    Row::text("meta-data/image-id", SINCE, RECORD, |at| Some(at.view.instance.image.to_string())),
+    Row::text("meta-data/image-id", SINCE, RECORD, |at| Some(at.view.instance.image.with_prefix("m"))),
     Row::text("meta-data/instance-id", SINCE, RECORD, |at| Some(at.view.instance.id.to_string())),
     Row::text("meta-data/instance/instance-name", SINCE, RECORD, instance_name),
     Row::text("meta-data/instance/instance-type", SINCE, RECORD, |at| {
         Some(at.view.instance.instance_type.clone())
     }),
-    Row::text("meta-data/disks/{disk}/id", SINCE, DISKS, |at| Some(disk(at)?.id.to_string())),
+    Row::text("meta-data/disks/{disk}/id", SINCE, DISKS, |at| Some(disk(at)?.id.with_prefix("d"))),
     Row::text("meta-data/disks/{disk}/name", SINCE, DISKS, |at| {
         Some(disk(at)?.name.clone()).filter(|name| !name.is_empty())
     }),
@@ -50,7 +50,7 @@ pub static ROWS: &[Row] = &[
     Row::text(mac!("vswitch-cidr-block"), SINCE, NETWORK, |at| {
         Some(nic(at)?.subnet.as_ref()?.cidr.to_string())
     }),
-    Row::text(mac!("vswitch-id"), SINCE, NETWORK, |at| Some(nic(at)?.interface.subnet.to_string())),
+    Row::text(mac!("vswitch-id"), SINCE, NETWORK, |at| Some(nic(at)?.interface.subnet.with_prefix("vsw"))),
     Row::text("meta-data/ntp-conf/ntp-servers", SINCE, NETWORK, |at| {
         lines(at.view.time_servers.iter().map(ToString::to_string).collect())
     }),
@@ -74,7 +74,9 @@ pub static ROWS: &[Row] = &[
     Row::text("meta-data/vswitch-cidr-block", SINCE, NETWORK, |at| {
         Some(at.view.nic()?.subnet.as_ref()?.cidr.to_string())
     }),
-    Row::text("meta-data/vswitch-id", SINCE, NETWORK, |at| Some(at.view.nic()?.interface.subnet.to_string())),
+    Row::text("meta-data/vswitch-id", SINCE, NETWORK, |at| {
+        Some(at.view.nic()?.interface.subnet.with_prefix("vsw"))
+    }),
     Row::text("meta-data/zone-id", SINCE, RECORD, |at| Some(at.view.instance.zone.clone())),
     // Not listed, so that who walks the listings does not get everything twice.
     Row::json("meta-data/all", SINCE, &[Part::Network, Part::Disks], |at| {
@@ -106,7 +108,7 @@ fn identity_document(at: &At<'_>) -> String {
         ("serial-number", json!(instance.id)),
         ("zone-id", json!(instance.zone)),
         ("instance-type", json!(instance.instance_type)),
-        ("image-id", json!(instance.image)),
+        ("image-id", json!(instance.image.with_prefix("m"))),
         ("private-ipv4", json!(instance.private_address)),
     ])
 }

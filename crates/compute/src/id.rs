@@ -138,11 +138,25 @@ impl<K: Kind> Id<K> {
     pub fn number(self) -> u32 {
         self.number
     }
+
+    /// The id as a cloud writes it that has another word for the kind: `d-1a2b3c4d` for a volume.
+    pub fn with_prefix(self, prefix: &str) -> String {
+        format!("{prefix}-{:08x}", self.number)
+    }
+
+    /// Reads an id as `with_prefix` writes it.
+    pub fn from_prefixed(prefix: &str, text: &str) -> Option<Self> {
+        let digits = text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('-'));
+        // The parser of numbers would take a sign and capitals.
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let digits = digits.filter(|digits| digits.len() == 8 && digits.bytes().all(is_digit));
+        digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()).map(Self::new)
+    }
 }
 
 impl<K: Kind> fmt::Display for Id<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{:08x}", K::PREFIX, self.number)
+        f.write_str(&self.with_prefix(K::PREFIX))
     }
 }
 
@@ -150,12 +164,7 @@ impl<K: Kind> FromStr for Id<K> {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let digits = text.strip_prefix(K::PREFIX).and_then(|rest| rest.strip_prefix('-'));
-        // The parser of numbers would take a sign and capitals.
-        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        let digits = digits.filter(|digits| digits.len() == 8 && digits.bytes().all(is_digit));
-        let number = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
-        number.map(Self::new).ok_or_else(|| {
+        Self::from_prefixed(K::PREFIX, text).ok_or_else(|| {
             // Whatever the caller sent goes into a message: not all of it.
             IdError { text: text.chars().take(64).collect(), prefix: K::PREFIX }
         })

@@ -16,7 +16,7 @@ use crate::{check, fuzz, packages};
 ///   check     formatting, lints, licences, documentation, rules of the repository
 ///   unit      unit and property tests, replay of what fuzzing found
 ///   contract  the daemon against the contract of its native API, by schemathesis
-///   sdk       clouds' own clients, as PyPI has them, against the metadata service
+///   sdk       clouds' own clients and SDKs, as PyPI has them, against the metadata service and the APIs
 ///   micro     guests of a few instructions on this machine's /dev/kvm, of whatever kind; skipped without one
 ///   fuzz      a few seconds of each fuzz target, where there is a nightly toolchain
 ///   node      real guests on a host whose KVM runs Linux: this one, else a nested host
@@ -85,13 +85,18 @@ fn unit(filter: Option<&str>) -> anyhow::Result<()> {
     cargo_test(&[&["--workspace", "--exclude", "micro", "--exclude", "node"][..], &features].concat(), filter)
 }
 
-/// They run in a network namespace of their own.
+/// Those of the metadata service run in a network namespace of their own.
 fn sdk(filter: Option<&str>) -> anyhow::Result<()> {
     packages::ensure(&["iproute2", "python3-venv", "util-linux"])?;
-    let mut command = cargo();
-    command.args(["test", "--package", "metadata", "--test", "imds", "--"]);
-    let status = command.arg(filter.unwrap_or("clients::")).env("BOTHY_REQUIRE_CLIENTS", "1").status();
-    ensure!(status.context("running cargo")?.success(), "clouds' own clients do not get what they ask for");
+    for (package, test) in [("metadata", "imds"), ("dialects", "alibaba")] {
+        let mut command = cargo();
+        command.args(["test", "--package", package, "--test", test, "--"]);
+        let status = command.arg(filter.unwrap_or("clients::")).env("BOTHY_REQUIRE_CLIENTS", "1").status();
+        ensure!(
+            status.context("running cargo")?.success(),
+            "clouds' own clients do not get what they ask for"
+        );
+    }
     Ok(())
 }
 

@@ -1,8 +1,5 @@
 //! Answers: JSON, bytes and streams, and errors with their code's status.
 
-use std::convert::Infallible;
-
-use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Bytes;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
@@ -10,8 +7,7 @@ use hyper::{Response, StatusCode};
 use native_api::{ErrorBody, ErrorCode};
 use serde::Serialize;
 
-/// What a handler gives back.
-pub type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
+pub use crate::server::Answer;
 
 /// What most answers have room in.
 const USUAL_BYTES: usize = 1 << 10;

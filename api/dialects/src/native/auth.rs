@@ -168,7 +168,7 @@ pub fn authorize(
         }
         Access::Policy => {
             let resource = resource(inner, caller, kind(route.path), word);
-            let context = context(inner, peer);
+            let context = peer.context(inner.compute.clock().now());
             let request =
                 Request { action: route.operation.action(), resource: &resource, context: &context };
             let decision = decide(&caller.access, &request);
@@ -197,23 +197,6 @@ fn kind(path: &'static str) -> &'static str {
         "policies" => "policy",
         word => word.strip_suffix('s').unwrap_or(word),
     }
-}
-
-/// What is known of a request, under the keys of each cloud.
-fn context(inner: &Inner, peer: Peer) -> Context {
-    let mut context = Context::default();
-    let (source, encrypted) = match peer {
-        Peer::Network { address, encrypted } => (Some(address.ip().to_canonical()), encrypted),
-        Peer::Operator | Peer::Stranger { .. } => (None, true),
-    };
-    for cloud in ["bothy", "acs", "aws"] {
-        if let Some(source) = source {
-            context.add(&format!("{cloud}:SourceIp"), source.to_string());
-        }
-        context.add(&format!("{cloud}:SecureTransport"), encrypted.to_string());
-        context.add(&format!("{cloud}:CurrentTime"), inner.compute.clock().now().to_string());
-    }
-    context
 }
 
 impl Call<'_> {

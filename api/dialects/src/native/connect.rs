@@ -18,8 +18,8 @@ use tokio::time::sleep;
 use super::answer::{Answer, done};
 use super::errors::{OrRefuse, Refusal};
 use super::request::Input;
-use super::server::Place;
 use super::{Call, StreamPlace, ended, upgrade};
+use crate::server::Place;
 
 /// Bytes that are on their way at once, each way.
 const BUFFER_BYTES: usize = 16 << 10;

@@ -18,8 +18,8 @@ use tokio::time::timeout;
 use super::answer::{self, Answer};
 use super::errors::OrRefuse;
 use super::request::Input;
-use super::server::Place;
 use super::{Call, StreamPlace, ended, upgrade};
+use crate::server::Place;
 
 /// GetConsole.
 pub async fn get(

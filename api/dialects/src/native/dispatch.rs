@@ -6,11 +6,11 @@ use native_api::Operation::{self, *};
 
 use super::answer::Answer;
 use super::request::Input;
-use super::server::Place;
 use super::{
     Call, access_keys, accounts, addresses, connect, console, events, images, instances, interfaces,
     key_pairs, launch, metrics, networks, node, policies, roles, security_groups, snapshots, users, volumes,
 };
+use crate::server::Place;
 
 /// Does what is asked.
 pub async fn handle(

@@ -25,8 +25,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::answer::{Answer, json_bytes};
 use super::errors::{OrRefuse, Refusal};
-use super::server::{self, Place};
+use super::server;
 use super::{Call, StreamPlace, convert, ended, states};
+use crate::server::Place;
 
 /// StreamEvents.
 pub async fn stream(call: &Call<'_>, query: EventQuery, place: Place) -> Result<Answer, ErrorBody> {

@@ -143,7 +143,7 @@ pub async fn terminate(call: &Call<'_>, id: InstanceId) -> Result<Answer, ErrorB
 
 /// RenewInstance.
 pub async fn renew(call: &Call<'_>, id: InstanceId, request: Renew) -> Result<Answer, ErrorBody> {
-    call.compute().renew(call.account(), id, convert::new_period(request.period)).await.or_refuse()?;
+    call.compute().renew(call.account(), id, convert::new_period(request.period), None).await.or_refuse()?;
     get(call, id).await
 }
 

@@ -23,7 +23,6 @@ mod launch;
 mod metrics;
 mod networks;
 mod node;
-mod patience;
 mod policies;
 mod request;
 mod roles;
@@ -46,7 +45,10 @@ use native_api::{ErrorBody, ErrorCode};
 use tokio::sync::watch;
 
 pub use auth::DEFAULT_ACCOUNT;
-pub use server::{Operators, Peer, Service};
+pub use server::Service;
+
+use crate::server::ended;
+pub use crate::server::{Operators, Peer};
 
 /// What is told of the host that does not come from the core.
 #[derive(Clone, Debug)]
@@ -84,16 +86,16 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        let seconds = Duration::from_secs;
-        Self {
-            connections: 1024,
-            streams: 64,
-            head: seconds(10),
-            body: seconds(30),
-            stall: seconds(60),
-            keep_alive: seconds(15),
-            grace: seconds(5),
-        }
+        let crate::server::Limits { connections, head, body, stall, grace } = Default::default();
+        Self { connections, streams: 64, head, body, stall, keep_alive: Duration::from_secs(15), grace }
+    }
+}
+
+impl Limits {
+    /// Those of its connections.
+    fn walls(&self) -> crate::server::Limits {
+        let &Self { connections, head, body, stall, grace, .. } = self;
+        crate::server::Limits { connections, head, body, stall, grace }
     }
 }
 
@@ -162,10 +164,4 @@ impl Drop for StreamPlace {
             }
         }
     }
-}
-
-/// Returns when the server is to end. Whoever only waits for something to happen stops then.
-async fn ended(mut ending: watch::Receiver<bool>) {
-    // Fails when the sender is gone: then the server has ended.
-    let _ = ending.wait_for(|ending| *ending).await;
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http_body_util::BodyExt;
 use hyper::Request;
 use hyper::body::{Body, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderMap};
@@ -14,7 +13,8 @@ use native_api::{DEFAULT_PAGE_SIZE, ErrorBody, ErrorCode, MAX_BODY_BYTES, PageSi
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::time::timeout;
+
+use crate::server::{BodyError, drain, read_body};
 
 /// A request whose route is found, with what its handler takes out of it.
 pub struct Input {
@@ -117,31 +117,19 @@ impl Input {
 
     /// The whole body, at most `MAX_BODY_BYTES`.
     async fn read(&mut self) -> Result<Vec<u8>, ErrorBody> {
-        let body = self.request.body_mut();
-        if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
-            return Err(too_large());
-        }
-        let mut bytes = Vec::new();
-        let read = async {
-            while let Some(frame) = body.frame().await {
-                let frame = frame
-                    .map_err(|error| malformed(format!("the body broke off: {error}"), "send it again"))?;
-                let Some(data) = frame.data_ref() else { continue };
-                if bytes.len() + data.len() > MAX_BODY_BYTES {
-                    return Err(too_large());
+        let read = read_body(self.request.body_mut(), MAX_BODY_BYTES, self.body_timeout).await;
+        read.map_err(|error| {
+            let message = error.to_string();
+            match error {
+                BodyError::TooLarge { .. } => {
+                    ErrorCode::BodyTooLarge.body(message, "send only what the request needs")
                 }
-                bytes.extend_from_slice(data);
+                BodyError::BrokeOff(_) => malformed(message, "send it again"),
+                BodyError::TooSlow { .. } => {
+                    ErrorCode::RequestTimeout.body(message, "send the whole body at once")
+                }
             }
-            Ok(())
-        };
-        match timeout(self.body_timeout, read).await {
-            Ok(Ok(())) => Ok(bytes),
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(ErrorCode::RequestTimeout.body(
-                format!("the body did not arrive within {} s", self.body_timeout.as_secs_f32()),
-                "send the whole body at once",
-            )),
-        }
+        })
     }
 
     /// Whether the whole body was read.
@@ -152,15 +140,6 @@ impl Input {
     /// Reads and throws away what is left of the body.
     pub fn drain(self) {
         drain(self.request.into_body(), self.body_timeout);
-    }
-}
-
-/// Reads a body and throws it away, for a while: many clients look for an answer only when they have sent everything, and
-/// would find a broken connection instead.
-pub fn drain(mut body: Incoming, limit: Duration) {
-    if !body.is_end_stream() {
-        let rest = async move { while let Some(Ok(_)) = body.frame().await {} };
-        tokio::spawn(timeout(limit, rest));
     }
 }
 
@@ -197,11 +176,6 @@ fn misread(sent: &Value, read: &Value) -> Option<String> {
         }
         _ => None,
     }
-}
-
-fn too_large() -> ErrorBody {
-    let message = format!("the body is larger than {MAX_BODY_BYTES} bytes");
-    ErrorCode::BodyTooLarge.body(message, "send only what the request needs")
 }
 
 /// A request that has not the shape of what it should be.

@@ -43,6 +43,11 @@ fn table(text: &str, instance: &Instance) -> BTreeMap<String, String> {
     let interface = instance.interfaces[0];
     let [a, b, c, d] = interface.number().to_be_bytes();
     let mac = format!("02:b0:{a:02x}:{b:02x}:{c:02x}:{d:02x}");
+    // What Alibaba's paths tell to a guest that is in no cloud is named as ours is.
+    let name = match instance.cloud {
+        Cloud::Alibaba => format!("iZ{:08x}Z", instance.id.number()),
+        Cloud::Native | Cloud::Ec2 | Cloud::Huawei => "ip-10-98-0-9".to_owned(),
+    };
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let pairs = lines.map(|line| line.split_once(" = ").expect("a path and a value"));
     let fill = |text: &str| {
@@ -50,9 +55,14 @@ fn table(text: &str, instance: &Instance) -> BTreeMap<String, String> {
             .replace("INTERFACE", &interface.to_string())
             .replace("INSTANCE", &instance.id.to_string())
             .replace("RESERVATION", &instance.reservation.to_string())
+            .replace("ALIBABAS_NAME", &name)
+            .replace("ALIBABAS_IMAGE", &instance.image.with_prefix("m"))
             .replace("IMAGE", &instance.image.to_string())
             .replace("ACCOUNT", &instance.account)
             .replace("KEY", KEY)
+            .replace("DISK_0", &instance.disks[0].volume.with_prefix("d"))
+            .replace("DISK_1", &instance.disks[1].volume.with_prefix("d"))
+            .replace("DISK_2", &instance.disks[2].volume.with_prefix("d"))
             .replace("SYSTEM", &instance.disks[0].volume.to_string())
             .replace("EPHEMERAL", &instance.disks[1].volume.to_string())
             .replace("SWAP", &instance.disks[2].volume.to_string())
@@ -72,6 +82,7 @@ async fn with_networks(host: &Host, text: &str) -> String {
     let vpc = host.compute.vpc(&host.account.to_string(), subnet.vpc).await.unwrap();
     text.replace("SUBNET_CIDR", &subnet.cidr.to_string())
         .replace("SUBNET", &subnet.id.to_string())
+        .replace("VSWITCH", &subnet.id.with_prefix("vsw"))
         .replace("VPC_CIDR", &vpc.cidr.to_string())
         .replace("VPC", &vpc.id.to_string())
         .replace("GROUP", &group.id.to_string())
@@ -141,16 +152,16 @@ const EC2_OF_2007: &[&str] = &[
 ];
 
 const ALIBABA: &str = "
-    disks/SYSTEM/id = SYSTEM
-    disks/EPHEMERAL/id = EPHEMERAL
+    disks/SYSTEM/id = DISK_0
+    disks/EPHEMERAL/id = DISK_1
     disks/EPHEMERAL/name = a disk
-    disks/SWAP/id = SWAP
+    disks/SWAP/id = DISK_2
     disks/SWAP/name = a disk
     dns-conf/nameservers = 10.98.0.2\\n10.98.0.3
     eipv4 = PUBLIC
     hibernation/configured = false
-    hostname = ip-10-98-0-9
-    image-id = IMAGE
+    hostname = ALIBABAS_NAME
+    image-id = ALIBABAS_IMAGE
     instance-id = INSTANCE
     instance/instance-name = web-1
     instance/instance-type = m1.small
@@ -164,7 +175,7 @@ const ALIBABA: &str = "
     network/interfaces/macs/MAC/vpc-cidr-block = VPC_CIDR
     network/interfaces/macs/MAC/vpc-id = VPC
     network/interfaces/macs/MAC/vswitch-cidr-block = SUBNET_CIDR
-    network/interfaces/macs/MAC/vswitch-id = SUBNET
+    network/interfaces/macs/MAC/vswitch-id = VSWITCH
     ntp-conf/ntp-servers = 10.98.0.2
     owner-account-id = ACCOUNT
     private-ipv4 = 10.98.0.9
@@ -175,7 +186,7 @@ const ALIBABA: &str = "
     vpc-cidr-block = VPC_CIDR
     vpc-id = VPC
     vswitch-cidr-block = SUBNET_CIDR
-    vswitch-id = SUBNET
+    vswitch-id = VSWITCH
     zone-id = eu-west-1a
 ";
 

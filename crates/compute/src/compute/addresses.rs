@@ -50,14 +50,57 @@ impl Compute {
     ) -> Result<Address, ComputeError> {
         tags.check().map_err(|error| ComputeError::invalid("tags", error.to_string()))?;
         check_name("name", name)?;
+        let make = |address| {
+            let (name, tags) = (name.to_owned(), tags.clone());
+            Address { name, bandwidth_mbps, tags, ..self.new_address(account, address) }
+        };
+        self.take_address(wanted, make).await
+    }
+
+    /// Gives an interface a public address of its own, which goes with it.
+    ///
+    /// # Errors
+    ///
+    /// There is no such interface, it has one, or the pool has none left.
+    pub async fn give_address(
+        &self,
+        account: &str,
+        interface: InterfaceId,
+        bandwidth_mbps: u32,
+    ) -> Result<Address, ComputeError> {
+        // Two at once could give it two.
+        let giving = self.references.write().await;
+        self.get_owned::<Interface>(account, &interface.to_string()).await?;
+        let leads_there = |other: &Address| other.interface == Some(interface);
+        if let Some(other) = self.all_owned::<Address>(account, leads_there).await?.first() {
+            let (id, by) = (interface.to_string(), other.id.to_string());
+            return Err(ComputeError::InUse { what: Interface::NAME, id, by });
+        }
+        let make = |address| Address {
+            interface: Some(interface),
+            release_with_interface: true,
+            bandwidth_mbps,
+            ..self.new_address(account, address)
+        };
+        let given = self.take_address(None, make).await?;
+        drop(giving);
+        self.guard_interface(account, interface).await?;
+        Ok(given)
+    }
+
+    /// Takes an address of the pool, this one or the first that is free, for the record that `make` makes of it.
+    async fn take_address(
+        &self,
+        wanted: Option<Ipv4Addr>,
+        make: impl Fn(Ipv4Addr) -> Address,
+    ) -> Result<Address, ComputeError> {
         let pool = self.config.public_addresses.iter().flat_map(|part| part.hosts());
         for candidate in pool.filter(|candidate| wanted.is_none_or(|wanted| wanted == *candidate)) {
             let used = Address::use_key(candidate);
             if get::<AddressId>(&*self.store, &used).await?.is_some() {
                 continue;
             }
-            let (name, tags) = (name.to_owned(), tags.clone());
-            let address = Address { name, bandwidth_mbps, tags, ..self.new_address(account, candidate) };
+            let address = make(candidate);
             let conditions = vec![Condition::Absent(used.clone()), Condition::Absent(address.key())];
             let writes = vec![put(used, &address.id), put(address.key(), &address)];
             match self.store.commit(Transaction { conditions, writes }).await {

@@ -5,15 +5,20 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use jiff::Timestamp;
 
 use super::launch::{MAX_USER_DATA, check_host_name, check_metadata_options, check_name};
-use super::{Compute, ComputeError, Listed};
+use super::records::Besides;
+use super::{Compute, ComputeError, Listed, Token};
 use crate::capacity::{Amounts, Ask};
 use crate::charge::{Period, Release, Terms};
 use crate::id::{ImageId, InstanceId};
 use crate::lifecycle::{Action, Event, Refused, Rules, State};
 use crate::outside::{ConsoleOutput, HostError};
-use crate::resource::{Instance, MetadataChange, MetadataOptions, Reservation, Resource, Tags, UsageRecord};
+use crate::resource::{
+    Instance, MetadataChange, MetadataOptions, Reservation, Resource, Tags, UsageRecord, owned_key,
+};
+use crate::secrets::Secret;
 
 /// Which instances are wanted. What is empty lets all through.
 #[derive(Clone, Debug, Default)]
@@ -55,6 +60,8 @@ pub struct InstanceChange {
     pub host_name: Option<String>,
     /// User data.
     pub user_data: Option<Vec<u8>>,
+    /// The password of the guest's first user, as far as the guest asks for it again.
+    pub password: Option<Secret>,
     /// The instance type; only while it has no VM.
     pub instance_type: Option<String>,
     /// What it does by itself.
@@ -201,6 +208,10 @@ impl Compute {
                 }
                 change_terms(instance, change)?;
                 apply(instance, change);
+                if let Some(password) = &change.password {
+                    let place = Instance::password_place(id);
+                    instance.password = Some(self.keys.seal(password, &place));
+                }
                 Ok(())
             })
             .await?;
@@ -248,7 +259,8 @@ impl Compute {
         Ok(())
     }
 
-    /// Renews an instance that is paid in advance by a period; one that was locked is unlocked.
+    /// Renews an instance that is paid in advance by a period; one that was locked is unlocked. Asked once more with the
+    /// same token, it is as it is.
     ///
     /// # Errors
     ///
@@ -258,24 +270,35 @@ impl Compute {
         account: &str,
         id: InstanceId,
         period: Period,
+        token: Option<&Token>,
     ) -> Result<Instance, ComputeError> {
         let now = self.clock.now();
-        let instance = self
-            .change_owned::<Instance>(account, &id.to_string(), |instance| {
-                let is_gone = matches!(instance.state(), State::Terminating | State::Terminated);
-                if is_gone {
-                    return Err(ComputeError::Refused { instance: id, why: Refused::Gone });
+        if self.used_token(account, token).await?.is_some() {
+            return self.instance(account, id).await;
+        }
+        let key = owned_key(Instance::WORD, account, &id.to_string());
+        let renewed = self
+            .change::<Instance, ()>(&key, &id.to_string(), |instance| {
+                renew(instance, period, now)?;
+                let mut besides = Besides::default();
+                if let Some((condition, write)) = self.use_token(account, token, vec![id.to_string()])? {
+                    besides.conditions.push(condition);
+                    besides.writes.push(write);
                 }
-                match &mut instance.terms {
-                    Terms::PayAsYouGo { .. } => {
-                        Err(ComputeError::invalid("period", "is for instances that are paid in advance"))
-                    }
-                    Terms::Subscription(subscription) => subscription
-                        .renew(period, now)
-                        .map_err(|error| ComputeError::invalid("period", error.to_string())),
-                }
+                Ok(((), besides))
             })
-            .await?;
+            .await;
+        let instance = match renewed {
+            Ok(((), instance)) => instance,
+            // The same request at the same time was faster.
+            Err(error @ ComputeError::Contended { .. }) => {
+                return match self.used_token(account, token).await? {
+                    Some(_) => self.instance(account, id).await,
+                    None => Err(error),
+                };
+            }
+            Err(error) => return Err(error),
+        };
         self.ledger.note_instance(&instance, self.due_at(&instance, now));
         match instance.state() {
             State::Locking | State::Locked => self.ask(account, id, Event::Renewed).await,
@@ -302,6 +325,20 @@ impl Compute {
     ) -> Result<ConsoleOutput, ComputeError> {
         self.instance(account, id).await?;
         Ok(self.machines.console(id, offset, limit).await?)
+    }
+}
+
+fn renew(instance: &mut Instance, period: Period, now: Timestamp) -> Result<(), ComputeError> {
+    if matches!(instance.state(), State::Terminating | State::Terminated) {
+        return Err(ComputeError::Refused { instance: instance.id, why: Refused::Gone });
+    }
+    match &mut instance.terms {
+        Terms::PayAsYouGo { .. } => {
+            Err(ComputeError::invalid("period", "is for instances that are paid in advance"))
+        }
+        Terms::Subscription(subscription) => subscription
+            .renew(period, now)
+            .map_err(|error| ComputeError::invalid("period", error.to_string())),
     }
 }
 

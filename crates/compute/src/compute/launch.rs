@@ -13,7 +13,7 @@ use super::ledger::{AddressHold, Hold};
 use super::{Compute, ComputeError, Token};
 use crate::capacity::{Amounts, Ask};
 use crate::charge::Terms;
-use crate::dns::{MAX_HOST_NAME, is_label, private_label};
+use crate::dns::{MAX_HOST_NAME, is_label};
 use crate::id::{
     ImageId, InstanceId, InterfaceId, ReservationId, SecurityGroupId, SnapshotId, SubnetId, VolumeId,
 };
@@ -72,7 +72,7 @@ pub struct InstanceRequest {
     pub name: String,
     /// Words about it.
     pub description: String,
-    /// The host name; `None` for one made of the private address, as `ip-10-0-0-5`.
+    /// The host name; `None` for the cloud's usual one, as `ip-10-0-0-5`.
     pub host_name: Option<String>,
     /// Name of the key pair.
     pub key_pair: Option<String>,
@@ -533,7 +533,7 @@ impl Compute {
             cloud: request.cloud,
             name: request.name.clone(),
             description: request.description.clone(),
-            host_name: request.host_name.clone().unwrap_or_else(|| private_label(address)),
+            host_name: request.host_name.clone().unwrap_or_else(|| request.cloud.host_name(id, address)),
             image: kind.image.id,
             instance_type: kind.instance_type.name.clone(),
             vcpus: kind.instance_type.vcpus,

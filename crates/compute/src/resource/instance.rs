@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{MetadataOptions, Resource, Tags, owned_key};
 use crate::capacity::Amounts;
 use crate::charge::{Terms, Usage};
+use crate::dns::private_label;
 use crate::id::{ImageId, InstanceId, InterfaceId, KeyPairId, ReservationId, VolumeId};
 use crate::key_pair::PublicKey;
 use crate::lifecycle::{Progress, Rules, State};
@@ -46,6 +47,14 @@ impl Cloud {
             Self::Ec2 => "ec2.amazonaws.com",
             Self::Alibaba => "ecs.aliyuncs.com",
             Self::Huawei => "op_svc_ecs",
+        }
+    }
+
+    /// The host name of an instance that nobody chose one for: of its address, and Alibaba's of its id.
+    pub fn host_name(self, id: InstanceId, address: Ipv4Addr) -> String {
+        match self {
+            Self::Native | Self::Ec2 | Self::Huawei => private_label(address),
+            Self::Alibaba => format!("iZ{:08x}Z", id.number()),
         }
     }
 }

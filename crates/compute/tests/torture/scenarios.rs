@@ -447,7 +447,7 @@ pub async fn three_years(compute: Arc<Compute>, _: Arc<World>, log: Log) {
             }
         }
         if last[2] == Some(State::Locked) && (hour + 1) / 24 == 35 {
-            compute.renew(ACCOUNT, ids[2], month).await.unwrap();
+            compute.renew(ACCOUNT, ids[2], month, None).await.unwrap();
             last[2] = state(2).await;
             assert_eq!(last[2], Some(State::Stopped), "renewed and not locked any more");
             let (start, allowance) = (Action::Start, Amounts::UNLIMITED);

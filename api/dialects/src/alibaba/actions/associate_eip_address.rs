@@ -1,0 +1,21 @@
+//! AssociateEipAddress: lets a public address lead to an instance.
+//!
+//! <https://www.alibabacloud.com/help/en/vpc/developer-reference/api-vpc-2016-04-28-associateeipaddress>
+
+use compute::id::AddressId;
+use serde_json::{Value, json};
+
+use super::super::ids::CloudId;
+use super::super::{Call, Refusal};
+use super::act::{check, named};
+
+pub async fn handle(call: &Call<'_>) -> Result<Value, Refusal> {
+    let parameters = call.parameters;
+    parameters.choice("InstanceType", &[("EcsInstance", ())])?;
+    let id = AddressId::read(parameters.required("AllocationId")?)?;
+    let instance = named(call).await?;
+    check(&instance, &["Running", "Stopped"])?;
+    let interface = instance.interfaces.first().copied().ok_or_else(Refusal::wrong_status)?;
+    call.compute().associate_address(call.account(), id, Some(interface), false).await?;
+    Ok(json!({}))
+}

@@ -1,0 +1,100 @@
+//! Alibaba Cloud's API: ECS, VPC, RAM and STS, as the vendor's own SDKs speak to them, on one address. `Service` takes
+//! connections; what can be asked is `actions::ROWS`, a row and a file for each action.
+//!
+//! The way of a request: `service` → `codec` (parameters, whatever way they came) → `auth` (signature, freshness, caller) →
+//! `access` (the caller's policies) → the row's handler → `codec` (JSON or XML). A handler translates and calls the core.
+//!
+//! <https://www.alibabacloud.com/help/en/sdk/product-overview/rpc-mechanism>
+
+mod access;
+mod actions;
+mod auth;
+mod codec;
+mod errors;
+mod ids;
+mod nonces;
+mod paging;
+mod parameters;
+mod service;
+mod signature;
+mod states;
+mod time;
+
+use compute::access::Context;
+use compute::capacity::Amounts;
+use compute::compute::{Compute, Token};
+use compute::identity::{AccountId, Identity};
+use jiff::Timestamp;
+use std::sync::Arc;
+
+pub use actions::{Coverage, coverage};
+pub use service::Service;
+
+use auth::Caller;
+use errors::Refusal;
+use parameters::Parameters;
+
+/// What every request needs.
+struct Inner {
+    compute: Arc<Compute>,
+    identity: Arc<Identity>,
+    limits: crate::server::Limits,
+    nonces: nonces::Nonces,
+}
+
+/// A request whose caller is known and may ask it.
+struct Call<'a> {
+    inner: &'a Inner,
+    caller: &'a Caller,
+    parameters: &'a Parameters,
+    /// What policies can ask about.
+    context: Context,
+}
+
+impl Call<'_> {
+    fn compute(&self) -> &Arc<Compute> {
+        &self.inner.compute
+    }
+
+    fn identity(&self) -> &Identity {
+        &self.inner.identity
+    }
+
+    /// The account, as the core's resources name it.
+    fn account(&self) -> &str {
+        &self.caller.access.account
+    }
+
+    /// The account, as the core's identities name it.
+    fn account_id(&self) -> AccountId {
+        self.caller.who.account()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.inner.compute.clock().now()
+    }
+
+    fn region(&self) -> &str {
+        &self.inner.compute.config().catalog.region
+    }
+
+    /// What the account may have in all.
+    async fn allowance(&self) -> Result<Amounts, Refusal> {
+        Ok(self.identity().account(self.account_id()).await?.quotas)
+    }
+
+    /// The client's token, if it sent one, with all else that it sent.
+    fn token(&self, operation: &'static str) -> Result<Option<Token>, Refusal> {
+        let Some(token) = self.parameters.get("ClientToken") else { return Ok(None) };
+        if token.len() > 64 || !token.is_ascii() {
+            return Err(Refusal::invalid("ClientToken"));
+        }
+        let parameters = self.parameters.fingerprint();
+        Ok(Some(Token { operation, token: token.to_owned(), parameters }))
+    }
+
+    /// Whether the client only wants to know if it could.
+    fn dry_run(&self) -> Result<bool, Refusal> {
+        Ok(self.parameters.flag("DryRun")?.unwrap_or(false))
+    }
+}
