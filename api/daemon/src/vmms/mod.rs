@@ -264,6 +264,12 @@ impl Vmms {
             Found::Nothing { of_another_boot: false } => lost("there is no VMM"),
             Found::Gone(record) => self.sight_of_gone(&slot, instance, record).await,
             Found::Lives(record, process, Err(reason)) if record.booted => {
+                // A process that is about to be gone answers no more. How its machine ended may have been told already.
+                let watch = slot.watch.as_ref();
+                let watch = watch.filter(|watch| watch.process.identity() == process.identity());
+                if let Some(end) = watch.and_then(|watch| watch.end.get()) {
+                    return end;
+                }
                 self.watch(&mut slot, instance, process, record);
                 Sight { report: Report::Running, reason }
             }

@@ -95,8 +95,13 @@ pub async fn ends_of_a_machine() {
         let id = Id::new(number);
         vmms.boot(id, vm(words), LIMITS).await.unwrap();
         assert_eq!(world.wait_told(id, report).await.reason, reason);
+        // A process that answers no more, as one does that is about to be gone, unsays nothing.
+        let kill =
+            |signal: &str| Command::new("kill").args([signal, &world.pid(id).to_string()]).status().unwrap();
+        kill("-STOP");
+        assert_eq!(vmms.look(id).await.report, report);
         // What comes after its end is no news.
-        Command::new("kill").args(["-KILL", &world.pid(id).to_string()]).status().unwrap();
+        kill("-KILL");
         until("its process to end", || world.processes().is_empty().then_some(())).await;
         assert_eq!(vmms.look(id).await.report, report);
         remove(&vmms, id).await.unwrap();
