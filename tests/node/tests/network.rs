@@ -103,6 +103,7 @@ async fn story(images: &Images, node: &mut Node, outside: &Network) {
 
     large_packets(&mut guests).await;
     neighbours(&mut guests).await;
+    false_senders(&mut guests).await;
     much_data(node, &mut guests).await;
 
     let names: Vec<&str> = GUESTS.iter().map(|(name, ..)| *name).collect();
@@ -200,6 +201,35 @@ async fn neighbours(guests: &mut Guests) {
     }
     assert_eq!(guests.reach("app", "10.0.1.10", 8000).await, "web", "packets go where they did");
     assert_eq!(guests.reach("app", "10.0.2.10", 3306).await, "db");
+}
+
+/// A guest that sends as its neighbour, whom a third lets in: by the neighbour's address, and from a MAC address that is not
+/// its own.
+async fn false_senders(guests: &mut Guests) {
+    // The column InEchos.
+    let heard = "grep Icmp: /proc/net/snmp | tail -n 1 | cut -d ' ' -f 10";
+    let before = guests.shell("web").run(heard).await;
+    let ping = "ping -c 3 -W 2 -I 10.0.1.11 10.0.1.10";
+    let said = guests.shell("one").run(&format!("ip address add 10.0.1.11/32 dev eth0; {ping}")).await;
+    assert!(said.contains(" 0 packets received"), "{said}");
+    assert_eq!(guests.shell("web").run(heard).await, before, "they get nowhere");
+    let said = guests.shell("app").run(ping).await;
+    assert!(said.contains("3 packets received"), "{said}");
+    let after = guests.shell("web").run(heard).await;
+    assert_eq!(after.parse::<u64>().ok(), before.parse::<u64>().ok().map(|before| before + 3), "{after}");
+
+    guests
+        .shell("one")
+        .run("ip address del 10.0.1.11/32 dev eth0; own=$(cat /sys/class/net/eth0/address)")
+        .await;
+    for (mac, expected) in [("02:00:00:00:00:66", ""), ("$own", "two")] {
+        let routed = "ip link set eth0 up; ip route add default via 10.0.1.1";
+        guests
+            .shell("one")
+            .run(&format!("ip link set eth0 down; ip link set eth0 address {mac}; {routed}"))
+            .await;
+        assert_eq!(guests.reach("one", "10.0.2.22", 3306).await, expected, "from {mac}");
+    }
 }
 
 /// Much, each way at the same time, with the offloads of both guests' kernels. Each end sums up what it sees.
