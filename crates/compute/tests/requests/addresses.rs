@@ -1,6 +1,6 @@
-//! Public addresses that take each other's place.
+//! Public addresses that take each other's place, and interfaces that are asked for twice.
 
-use compute::compute::{ComputeError, InstanceRequest};
+use compute::compute::{ComputeError, InstanceRequest, NewInterface, Token};
 use compute::resource::Tags;
 
 use super::host::{Host, request};
@@ -36,4 +36,29 @@ async fn an_address_takes_the_place_of_another() {
     assert_eq!((public(first), public(second)), (Some(b.address), None));
     host.compute.replace_address(account, b.id, second, true).await.unwrap();
     assert_eq!((public(first), public(second)), (None, Some(b.address)));
+}
+
+#[tokio::test]
+async fn an_interface_is_made_once_for_a_token() {
+    let host = Host::start().await;
+    let account = &host.accounts[0];
+    let subnet = host.compute.default_subnet(account).await.unwrap().id;
+    let asked = |parameters: &str| NewInterface {
+        subnet,
+        address: None,
+        security_groups: vec![],
+        name: String::new(),
+        description: String::new(),
+        tags: Tags::default(),
+        token: Some(Token {
+            operation: "ec2/CreateNetworkInterface",
+            token: "one".to_owned(),
+            parameters: parameters.to_owned(),
+        }),
+    };
+    let made = host.compute.create_interface(account, &asked("a")).await.unwrap();
+    assert_eq!(host.compute.create_interface(account, &asked("a")).await.unwrap(), made);
+    let other = host.compute.create_interface(account, &asked("b")).await;
+    assert!(matches!(other, Err(ComputeError::TokenMismatch)), "{other:?}");
+    assert_eq!(host.compute.interfaces(account, None, 10, |_| true).await.unwrap().items, [made]);
 }

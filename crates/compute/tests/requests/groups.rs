@@ -38,7 +38,7 @@ async fn members_of_another_account_are_let_in_by_their_group() {
     let client = host.launch(theirs, in_group(web.id)).await;
     let plan = host.networks.in_force();
     let rules = &plan.groups.iter().find(|group| group.id == app.id).unwrap().rules;
-    assert_eq!(rules, &[rule.clone()]);
+    assert_eq!(rules, std::slice::from_ref(&rule));
     let groups_of =
         |address| &plan.members.iter().find(|member| Some(member.address) == address).unwrap().groups;
     assert_eq!(groups_of(server.private_address), &[app.id]);
