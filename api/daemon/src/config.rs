@@ -1,6 +1,8 @@
 //! The configuration: one TOML file, in which everything has a default and nothing unknown is taken. `bothyd check-config`
 //! prints what is in force.
 
+mod ec2;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +14,8 @@ use compute::lifecycle::Limits;
 use compute::resource::{Catalog, InstanceType, Zone};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
+
+pub use ec2::Ec2;
 
 /// Where the file is unless another is named.
 pub const DEFAULT_PATH: &str = "/etc/bothy/bothyd.toml";
@@ -49,6 +53,8 @@ pub struct Config {
     pub subscription: SubscriptionRules,
     /// Images.
     pub images: Images,
+    /// What images of Amazon EC2's first years need.
+    pub ec2: Ec2,
     /// The region's name, as clients say it.
     pub region: String,
     /// The zones' names, at least one.
@@ -193,6 +199,7 @@ impl Default for Config {
             limits: Seconds::default(),
             subscription: SubscriptionRules::default(),
             images: Images::default(),
+            ec2: Ec2::default(),
             region: Catalog::default().region,
             zones: Catalog::default().zones.into_iter().map(|zone| zone.name).collect(),
             instance_types: Vec::new(),
@@ -389,6 +396,7 @@ impl Config {
                 format!("{error} (as network.public_domain, it is of the region where it is not given)");
             return refuse("network.internal_domain", &why);
         }
+        self.ec2.check()?;
         for instance_type in &self.instance_types {
             if !is_word(&instance_type.name) || instance_type.vcpus == 0 || instance_type.memory_mib < 64 {
                 return refuse("instance_types", "each needs a name, a vCPU and 64 MiB at least");

@@ -250,6 +250,7 @@ fn core_config(
         public_addresses: config.network.public_addresses.clone(),
         limits: config.lifecycle_limits(),
         charging: config.charging(),
+        host_kernel: config.ec2.host_kernel(),
     })
 }
 

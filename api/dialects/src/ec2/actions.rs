@@ -2,8 +2,44 @@
 //! that documentation shows is these rows and those of `y2007`. Whatever has none is answered `InvalidAction`.
 
 mod act;
+mod address;
+mod allocate_address;
+mod associate_address;
+mod attach_network_interface;
+mod authorize_security_group_egress;
+mod authorize_security_group_ingress;
+mod create_network_interface;
+mod create_security_group;
+mod create_subnet;
+mod create_vpc;
+mod delete_network_interface;
+mod delete_security_group;
+mod delete_subnet;
+mod delete_vpc;
+mod describe_account_attributes;
+mod describe_addresses;
+mod describe_availability_zones;
+mod describe_network_interfaces;
+mod describe_regions;
+mod describe_security_group_rules;
+mod describe_security_groups;
+mod describe_subnets;
+mod describe_vpcs;
+mod detach_network_interface;
+mod disassociate_address;
 mod get_caller_identity;
+mod interface;
+mod permissions;
+mod refusals;
+mod release_address;
+mod revoke_security_group_egress;
+mod revoke_security_group_ingress;
+mod rules;
+mod security_group;
 mod start_instances;
+mod subnet;
+mod vpc;
+mod words;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -68,11 +104,58 @@ macro_rules! row {
 }
 pub(super) use row;
 
+/// Lists, which are allowed as a whole.
+const ALL: &[Target] = &[Target::All];
 const INSTANCES: &[Target] = &[Target::Named("instance", &["InstanceId"])];
+const GROUP: &[Target] = &[Target::Named("security-group", &["GroupId"])];
+const ADDRESS: &[Target] = &[Target::Named("elastic-ip", &["AllocationId"])];
+const ADDRESS_AND_INSTANCE: &[Target] = &[
+    Target::Named("elastic-ip", &["AllocationId"]),
+    Target::Named("instance", &["InstanceId"]),
+    Target::Named("network-interface", &["NetworkInterfaceId"]),
+];
+const INTERFACE: &[Target] = &[Target::Named("network-interface", &["NetworkInterfaceId"])];
+const INTERFACE_AND_INSTANCE: &[Target] = &[
+    Target::Named("network-interface", &["NetworkInterfaceId"]),
+    Target::Named("instance", &["InstanceId"]),
+];
+const NEW_INTERFACE: &[Target] = &[
+    Target::Every("network-interface"),
+    Target::Named("subnet", &["SubnetId"]),
+    Target::Named("security-group", &["SecurityGroupId"]),
+];
+const NEW_SUBNET: &[Target] = &[Target::Every("subnet"), Target::Named("vpc", &["VpcId"])];
 
 /// All actions, by their names within each API.
 #[rustfmt::skip]
 pub static ROWS: &[Row] = &[
+    row!(Ec2, "AllocateAddress", Changes, &[Target::Every("elastic-ip")], allocate_address),
+    row!(Ec2, "AssociateAddress", Changes, ADDRESS_AND_INSTANCE, associate_address),
+    row!(Ec2, "AttachNetworkInterface", Changes, INTERFACE_AND_INSTANCE, attach_network_interface),
+    row!(Ec2, "AuthorizeSecurityGroupEgress", Changes, GROUP, authorize_security_group_egress),
+    row!(Ec2, "AuthorizeSecurityGroupIngress", Changes, GROUP, authorize_security_group_ingress),
+    row!(Ec2, "CreateNetworkInterface", Changes, NEW_INTERFACE, create_network_interface),
+    row!(Ec2, "CreateSecurityGroup", Changes, &[Target::Every("security-group")], create_security_group),
+    row!(Ec2, "CreateSubnet", Changes, NEW_SUBNET, create_subnet),
+    row!(Ec2, "CreateVpc", Changes, &[Target::Every("vpc")], create_vpc),
+    row!(Ec2, "DeleteNetworkInterface", Changes, INTERFACE, delete_network_interface),
+    row!(Ec2, "DeleteSecurityGroup", Changes, GROUP, delete_security_group),
+    row!(Ec2, "DeleteSubnet", Changes, &[Target::Named("subnet", &["SubnetId"])], delete_subnet),
+    row!(Ec2, "DeleteVpc", Changes, &[Target::Named("vpc", &["VpcId"])], delete_vpc),
+    row!(Ec2, "DescribeAccountAttributes", Reads, ALL, describe_account_attributes),
+    row!(Ec2, "DescribeAddresses", Reads, ALL, describe_addresses),
+    row!(Ec2, "DescribeAvailabilityZones", Reads, ALL, describe_availability_zones),
+    row!(Ec2, "DescribeNetworkInterfaces", Reads, ALL, describe_network_interfaces),
+    row!(Ec2, "DescribeRegions", Reads, ALL, describe_regions),
+    row!(Ec2, "DescribeSecurityGroupRules", Reads, ALL, describe_security_group_rules),
+    row!(Ec2, "DescribeSecurityGroups", Reads, ALL, describe_security_groups),
+    row!(Ec2, "DescribeSubnets", Reads, ALL, describe_subnets),
+    row!(Ec2, "DescribeVpcs", Reads, ALL, describe_vpcs),
+    row!(Ec2, "DetachNetworkInterface", Changes, &[Target::Every("network-interface")], detach_network_interface),
+    row!(Ec2, "DisassociateAddress", Changes, &[Target::Every("elastic-ip")], disassociate_address),
+    row!(Ec2, "ReleaseAddress", Changes, ADDRESS, release_address),
+    row!(Ec2, "RevokeSecurityGroupEgress", Changes, GROUP, revoke_security_group_egress),
+    row!(Ec2, "RevokeSecurityGroupIngress", Changes, GROUP, revoke_security_group_ingress),
     row!(Ec2, "StartInstances", Changes, INSTANCES, start_instances),
     // The core decides who may assume which role; who one is, one may always know.
     row!(Sts, "GetCallerIdentity", Reads, &[], get_caller_identity),

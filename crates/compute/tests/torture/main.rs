@@ -50,6 +50,7 @@ fn config() -> Config {
         public_addresses: vec!["203.0.113.0/29".parse().unwrap()],
         limits: Limits::default(),
         charging: Default::default(),
+        host_kernel: None,
     }
 }
 
