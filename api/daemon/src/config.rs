@@ -77,6 +77,9 @@ pub struct Api {
     /// Addresses on which Alibaba Cloud's API is served: ECS, VPC, RAM and STS, all on each. Others than loopback ones need a
     /// certificate.
     pub alibaba: Vec<SocketAddr>,
+    /// Addresses on which Amazon's EC2 API is served, with as much of STS as its clients need. Others than loopback ones need a
+    /// certificate.
+    pub ec2: Vec<SocketAddr>,
     /// A certificate chain for TLS, in PEM.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_certificate: Option<PathBuf>,
@@ -211,6 +214,7 @@ impl Default for Api {
             group: None,
             listen: Vec::new(),
             alibaba: Vec::new(),
+            ec2: Vec::new(),
             tls_certificate: None,
             tls_key: None,
         }
@@ -365,7 +369,8 @@ impl Config {
         if self.api.tls_certificate.is_some() != self.api.tls_key.is_some() {
             return refuse("api.tls_key", "a certificate and its key are given together");
         }
-        for (name, addresses) in [("api.listen", &self.api.listen), ("api.alibaba", &self.api.alibaba)] {
+        let Api { listen, alibaba, ec2, .. } = &self.api;
+        for (name, addresses) in [("api.listen", listen), ("api.alibaba", alibaba), ("api.ec2", ec2)] {
             let exposed = addresses.iter().any(|address| !address.ip().is_loopback());
             if exposed && self.api.tls_certificate.is_none() {
                 return refuse(
@@ -541,6 +546,7 @@ mod tests {
             ("host_key = '/var/lib/bothy/key'", "host_key"),
             ("[api]\nlisten = ['0.0.0.0:1']", "api.listen"),
             ("[api]\nalibaba = ['0.0.0.0:1']", "api.alibaba"),
+            ("[api]\nec2 = ['0.0.0.0:1']", "api.ec2"),
             ("[api]\ntls_key = '/k'", "api.tls_key"),
             ("[network]\nmtu = 10", "network.mtu"),
             ("[network]\ncidr = '10.0.0.0/30'", "network.cidr"),

@@ -7,7 +7,7 @@ use super::errors::Refusal;
 use super::parameters::Parameters;
 use super::xml::Tree;
 
-/// How many a page has at most that nobody said a number for; a token follows where there are more.
+/// How many a page has at most, whatever is asked for.
 const MOST: usize = 1000;
 
 /// A page that is asked for.
@@ -28,7 +28,7 @@ impl Paging {
     pub fn read(parameters: &Parameters, is_named: bool) -> Result<Self, Refusal> {
         let token = parameters.get("NextToken");
         let size = match parameters.parsed::<usize>("MaxResults")? {
-            None => MOST,
+            None => usize::MAX,
             Some(0) => return Err(parameters.invalid("MaxResults")),
             Some(_) if is_named => {
                 let why = "The parameter MaxResults cannot be used with a list of what is wanted.";
