@@ -77,6 +77,12 @@ impl Host {
         self.account("first").await
     }
 
+    /// The account that the operator acts for, once that has made something.
+    pub async fn default_account(&self) -> Caller {
+        let account = self.identity.account_by_name(dialects::native::DEFAULT_ACCOUNT).await.unwrap().id;
+        self.key(account, &KeyOwner::Root).await
+    }
+
     /// Another account.
     pub async fn stranger(&self) -> Caller {
         self.account("other").await

@@ -2,6 +2,7 @@
 //! action by action; and that no account sees another's.
 
 use compute::identity::KeyOwner;
+use serde_json::json;
 
 use super::caller::{Answered, Caller, Host, Pairs};
 
@@ -337,6 +338,80 @@ async fn an_address_leads_where_it_was_last_let() {
     let again = root.ec2("AllocateAddress", &[("Address", &*public)]).await.ok();
     assert_eq!(one(&again, "publicIp"), public);
     root.ec2("AllocateAddress", &[("Address", &*public)]).await.refused(400, "InvalidAddress.NotFound");
+}
+
+#[tokio::test]
+async fn interfaces_and_addresses_are_given_to_instances() {
+    let host = Host::start().await;
+    let operator = host.node.operator();
+    let image = host.node.image(&operator, "disk.raw").await;
+    let root = host.default_account().await;
+    let vpc = made(&root, "CreateVpc", &[("CidrBlock", "10.3.0.0/16")], "vpcId").await;
+    let subnet =
+        made(&root, "CreateSubnet", &[("VpcId", &*vpc), ("CidrBlock", "10.3.0.0/24")], "subnetId").await;
+    let interface =
+        made(&root, "CreateNetworkInterface", &[("SubnetId", &*subnet)], "networkInterfaceId").await;
+    // One that was never started, with a public address of its own.
+    let launch = json!({"image": image, "instance_type": "tiny", "subnet": subnet, "public_address": true,
+        "rules": {"start": false}});
+    let launched = operator.post("/v1/instances", &launch).await.status(202);
+    let instance = launched["instances"][0]["id"].as_str().unwrap().to_owned();
+    operator.until(&format!("/v1/instances/{instance}"), "/state", "created").await;
+
+    let to = |index: &'static str| {
+        [("NetworkInterfaceId", &*interface), ("InstanceId", &*instance), ("DeviceIndex", index)]
+    };
+    for index in ["0", "2"] {
+        root.ec2("AttachNetworkInterface", &to(index)).await.refused(400, "InvalidParameterValue");
+    }
+    let attachment = one(&root.ec2("AttachNetworkInterface", &to("1")).await.ok(), "attachmentId");
+    root.ec2("AttachNetworkInterface", &to("2")).await.refused(400, "InvalidNetworkInterface.InUse");
+    let of = [("NetworkInterfaceId", &*interface)];
+    root.ec2("DeleteNetworkInterface", &of).await.refused(400, "InvalidNetworkInterface.InUse");
+    let filter = [("Filter.1.Name", "attachment.instance-id"), ("Filter.1.Value.1", &*instance)];
+    let attached = root.ec2("DescribeNetworkInterfaces", &filter).await.ok();
+    let mut indexes = attached.all("deviceIndex");
+    indexes.sort();
+    assert_eq!(indexes, ["0", "1"]);
+    assert_eq!(attached.all("status").iter().filter(|status| *status == "in-use").count(), 2);
+    let first = attached.all("attachmentId").into_iter().find(|id| *id != attachment).unwrap();
+    root.ec2("DetachNetworkInterface", &[("AttachmentId", &*first)])
+        .await
+        .refused(400, "OperationNotPermitted");
+    root.ec2("DetachNetworkInterface", &[("AttachmentId", &*attachment)]).await.ok();
+    let gone = root.ec2("DetachNetworkInterface", &[("AttachmentId", &*attachment)]).await;
+    gone.refused(400, "InvalidAttachmentID.NotFound");
+
+    // What an address takes the place of: the instance's own goes, and was nobody's allocation.
+    assert_eq!(attached.all("ipOwnerId"), vec!["amazon".to_owned(); 2]);
+    assert!(root.ec2("DescribeAddresses", &[]).await.ok().all("publicIp").is_empty());
+    let allocation = made(&root, "AllocateAddress", &[], "allocationId").await;
+    let lead =
+        [("AllocationId", &*allocation), ("InstanceId", &*instance), ("PrivateIpAddress", "10.3.0.99")];
+    root.ec2("AssociateAddress", &lead).await.refused(400, "InvalidParameterValue");
+    root.ec2("AssociateAddress", &lead[..2]).await.ok();
+    let shown = root.ec2("DescribeAddresses", &[("AllocationId.1", &*allocation)]).await.ok();
+    assert_eq!(one(&shown, "instanceId"), instance);
+    let led = root.ec2("DescribeNetworkInterfaces", &filter).await.ok();
+    assert_eq!(led.all("ipOwnerId"), vec![root.account.to_string(); 2]);
+    root.ec2("ReleaseAddress", &[("AllocationId", &*allocation)])
+        .await
+        .refused(400, "InvalidIPAddress.InUse");
+}
+
+#[tokio::test]
+async fn an_address_of_a_default_vpc_can_be_released_while_it_leads_somewhere() {
+    let host = Host::start().await;
+    let root = host.root().await;
+    let filter = [("Filter.1.Name", "default-for-az"), ("Filter.1.Value.1", "true")];
+    let subnet = one(&root.ec2("DescribeSubnets", &filter).await.ok(), "subnetId");
+    let interface =
+        made(&root, "CreateNetworkInterface", &[("SubnetId", &*subnet)], "networkInterfaceId").await;
+    let public = made(&root, "AllocateAddress", &[], "publicIp").await;
+    root.ec2("AssociateAddress", &[("PublicIp", &*public), ("NetworkInterfaceId", &*interface)]).await.ok();
+    root.ec2("ReleaseAddress", &[("PublicIp", &*public)]).await.ok();
+    let shown = root.ec2("DescribeNetworkInterfaces", &[("NetworkInterfaceId.1", &*interface)]).await.ok();
+    assert!(shown.all("publicIp").is_empty(), "{}", shown.text);
 }
 
 #[tokio::test]
