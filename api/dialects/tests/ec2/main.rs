@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // A test's helpers may fail like the test itself.
 
 mod caller;
+mod clients;
 mod networks;
 
 // The world is the native API's tests'; it is talked to here through another door.
