@@ -7,6 +7,7 @@ import json
 import sys
 
 import boto3
+import ec2_model
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -41,7 +42,8 @@ def main(port, region, key, secret):
         aws_secret_access_key=secret,
         config=Config(retries={"max_attempts": 0}),
     )
-    told = {}
+    odd, answered = ec2_model.watch(ec2)
+    told = {"odd": odd}
     told["regions"] = [item["RegionName"] for item in ec2.describe_regions()["Regions"]]
     zones = ec2.describe_availability_zones()["AvailabilityZones"]
     told["zones"] = [[item["ZoneName"], item["State"]] for item in zones]
@@ -83,6 +85,7 @@ def main(port, region, key, secret):
     ec2.revoke_security_group_egress(GroupId=app, IpPermissions=[everything])
     group = ec2.describe_security_groups(GroupIds=[app])["SecurityGroups"][0]
     told["left"] = [group["IpPermissions"], group["IpPermissionsEgress"]]
+    ec2.authorize_security_group_egress(GroupId=app, IpPermissions=[anyone])
     told["unknown"] = refused(ec2.revoke_security_group_egress, GroupId=app, IpPermissions=[everything])
 
     # An interface, and a public address that leads to it.
@@ -117,6 +120,7 @@ def main(port, region, key, secret):
         ec2.delete_security_group(GroupId=name)
     ec2.delete_vpc(VpcId=vpc["VpcId"])
     told["gone"] = refused(ec2.describe_vpcs, VpcIds=[vpc["VpcId"]])
+    told["answered"] = len(answered)
     print(json.dumps(told))
 
 

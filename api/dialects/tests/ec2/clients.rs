@@ -68,6 +68,7 @@ async fn an_unmodified_sdk_makes_networks_and_takes_them_down() {
         "vpc-max-security-groups-per-interface",
     ];
     let wanted = json!({
+        "odd": [],
         "regions": ["local"],
         "zones": [["local-a", "available"]],
         "attributes": attributes,
@@ -87,6 +88,8 @@ async fn an_unmodified_sdk_makes_networks_and_takes_them_down() {
         "held": "InvalidIPAddress.InUse",
         "full": ["DependencyViolation", "DependencyViolation"],
         "gone": "InvalidVpcID.NotFound",
+        // All that have a row but for those that attach interfaces to instances.
+        "answered": 25,
     });
     assert_eq!(told, wanted);
 }
