@@ -4,6 +4,7 @@
 
 mod caller;
 mod clients;
+mod network_refusals;
 mod networks;
 
 // The world is the native API's tests'; it is talked to here through another door.
