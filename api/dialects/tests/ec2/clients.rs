@@ -93,3 +93,14 @@ async fn an_unmodified_sdk_makes_networks_and_takes_them_down() {
     });
     assert_eq!(told, wanted);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unmodified_clients_walk_through_the_life_of_instances() {
+    let Some(python) = python().await else { return };
+    let (host, root, _) = super::instances::host().await;
+    let behind = Timestamp::now().duration_since(host.node.compute.clock().now());
+    host.node.clock.advance(behind.try_into().expect("the test's clock begins in the past"));
+    let told = tell(&python, "ec2_instances.py", &root).await;
+    eprintln!("{told:#}");
+    assert_eq!(told["odd"], json!([]));
+}

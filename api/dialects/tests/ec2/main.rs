@@ -4,6 +4,7 @@
 
 mod caller;
 mod clients;
+mod instances;
 mod network_refusals;
 mod networks;
 
