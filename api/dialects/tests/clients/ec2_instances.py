@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from urllib.request import urlopen
 
 import boto3
 import ec2_model
@@ -326,16 +327,18 @@ def main(port, region, key, secret):
     ec2, sts = boto3.client("ec2", **where), boto3.client("sts", **where)
     odd, answered = ec2_model.watch(ec2)
     image = ec2.describe_images(Owners=["self"])["Images"][0]["ImageId"]
-    told = {"odd": odd, "who": sts.get_caller_identity()["Arn"].rpartition(":")[2]}
+    told = {"who": sts.get_caller_identity()["Arn"].rpartition(":")[2]}
     told.update(life(ec2, image))
     told.update(keys_and_tags(ec2, image))
     told.update(command_line(image, port, region, key, secret))
     wrong = boto3.client("ec2", **{**where, "aws_secret_access_key": "wrong"})
     told["wrong"] = refused(wrong.describe_instances)
     url = ec2.generate_presigned_url("describe_instances", ExpiresIn=60, HttpMethod="GET")
-    with __import__("urllib.request").request.urlopen(url) as answer:
+    with urlopen(url) as answer:
         told["presigned"] = answer.status
-    told["answered"] = sorted(answered)
+    # A host may have types that this cloud does not.
+    told["odd"] = [one for one in odd if ".instanceType is " not in one]
+    told["answered"] = len(answered)
     print(json.dumps(told))
 
 
