@@ -12,6 +12,10 @@ use super::security_group;
 /// Adds the rules that a request names to the group that it names: all of them, or none.
 pub async fn authorize(call: &Call<'_>, direction: Direction) -> Result<Tree, Refusal> {
     let group = security_group::named(call).await?;
+    if !call.parameters.groups("TagSpecification")?.is_empty() {
+        // Rules have no tags here, and nobody is told that they got some.
+        return Err(Refusal::unsupported("TagSpecification"));
+    }
     let rules = named(call, &group, direction).await?;
     let changed = call.compute().change_rules(call.account(), group.id, &rules, &[]).await;
     changed.map_err(|error| refused(error, &rules))?;
