@@ -39,7 +39,6 @@ pub use service::Service;
 use auth::Caller;
 use errors::Refusal;
 use parameters::Parameters;
-use version::Version;
 
 /// What every request needs.
 struct Inner {
@@ -53,8 +52,6 @@ struct Call<'a> {
     inner: &'a Inner,
     caller: &'a Caller,
     parameters: &'a Parameters,
-    /// The version that was asked for.
-    version: &'a Version,
     /// What policies can ask about.
     context: Context,
 }

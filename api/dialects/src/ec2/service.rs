@@ -19,7 +19,7 @@ use super::auth::{self, Caller};
 use super::errors::Refusal;
 use super::parameters::Parameters;
 use super::query::{self, Asked, MAX_BODY_BYTES};
-use super::version::{Api, Version};
+use super::version::Api;
 use super::xml::Tree;
 use super::{Call, Inner, access, soap};
 use crate::server::{self, Answer, Limits, Listener, Peer, Place, close_after, drain, read_body};
@@ -121,7 +121,7 @@ async fn signed(
     peer: Peer,
 ) -> Result<Tree, Refusal> {
     let caller = auth::authenticate(inner, parts, asked, body).await?;
-    perform(inner, &caller, row, &asked.version, &asked.parameters, peer).await
+    perform(inner, &caller, row, &asked.parameters, peer).await
 }
 
 /// What an action answers to a caller, if that may ask it: the part of the way that all protocols have in common.
@@ -129,12 +129,11 @@ pub async fn perform(
     inner: &Inner,
     caller: &Caller,
     row: &Row,
-    version: &Version,
     parameters: &Parameters,
     peer: Peer,
 ) -> Result<Tree, Refusal> {
     let context = peer.context(inner.compute.clock().now());
-    let call = Call { inner, caller, parameters, version, context };
+    let call = Call { inner, caller, parameters, context };
     access::authorize(&call, row)?;
     // Of those that look themselves, each asks first whatever can be asked without doing it.
     if row.effect != Effect::Tries && call.dry_run()? {

@@ -93,3 +93,53 @@ async fn an_unmodified_sdk_makes_networks_and_takes_them_down() {
     });
     assert_eq!(told, wanted);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unmodified_clients_walk_through_the_life_of_instances() {
+    let Some(python) = python().await else { return };
+    let (host, root, _) = super::instances::host().await;
+    let behind = Timestamp::now().duration_since(host.node.compute.clock().now());
+    host.node.clock.advance(behind.try_into().expect("the test's clock begins in the past"));
+    let told = tell(&python, "ec2_instances.py", &root).await;
+    let wanted = json!({
+        "attached": ["attached", "/dev/sdh", true],
+        "behavior": "terminate",
+        "changed": "m1.large",
+        "cli": ["", "running", true, "root"],
+        "cli_refused": [true, true],
+        "console": [true, true],
+        "copy": [6, true, true],
+        "deregistered": ["success"],
+        "description": "better",
+        "ended": [400, "IncorrectInstanceState"],
+        "ending": ["running", "running"],
+        "filtered": 2,
+        "grown": [4, 6, [400, "InvalidParameterValue"]],
+        "image": [true, true, [400, "InvalidAMIName.Duplicate"]],
+        "image_gone": "InvalidAMIID",
+        "in_use": [[400, "VolumeInUse"], [400, "VolumeInUse"], [400, "IncorrectState"]],
+        "instance": {"devices": [["/dev/sda1", "attached", true], ["/dev/sdf", "attached", false]], "groups": ["web"], "key": "mine", "monitoring": "enabled", "private": true, "public": true, "root": "/dev/sda1", "tags": [{"Key": "Name", "Value": "web"}], "token": "once", "tokens": "required", "type": "m1.small", "zone": "local-a"},
+        "key_refused": [[400, "InvalidKeyPair.Duplicate"], [400, "InvalidKey.Format"], [400, "InvalidKeyPair.NotFound"]],
+        "keys": ["-----BEGIN OPENSSH PRIVATE KEY-----", "ed25519", "AAAAC3NzaC1lZDI1NTE5"],
+        "launched": ["pending", 2, true, [400, "IdempotentParameterMismatch"], [412, "DryRunOperation"]],
+        "left": [["available", 5], ["available", 5]],
+        "odd": [],
+        "options": ["disabled", 2],
+        "permissions": [[{"Group": "all"}, {"UserId": "123456789012"}], []],
+        "presigned": 200,
+        "protected": [400, "OperationNotPermitted"],
+        "running": [400, "IncorrectInstanceState"],
+        "snapshots": ["before"],
+        "status": ["passed", "passed"],
+        "stopping": ["running", "running"],
+        "tags": [[["image", "a", "1"], ["image", "b", "2"], ["key-pair", "a", "1"], ["key-pair", "b", "2"]], ["b"]],
+        "types": [true, "m1.small"],
+        "user_data": "#!/bin/sh\necho hello\n",
+        "volume_gone": [400, "InvalidVolume.NotFound"],
+        "who": "root",
+        "wrong": [403, "SignatureDoesNotMatch"],
+        // All of instances, volumes, snapshots, images, keys and tags, and one of groups.
+        "answered": 36,
+    });
+    assert_eq!(told, wanted);
+}

@@ -4,8 +4,12 @@
 
 mod caller;
 mod clients;
+mod instance_refusals;
+mod instances;
 mod network_refusals;
 mod networks;
+mod policies;
+mod signing;
 
 // The world is the native API's tests'; it is talked to here through another door.
 #[allow(dead_code)]

@@ -23,6 +23,13 @@ pub struct NewSnapshot {
     pub token: Option<Token>,
 }
 
+impl NewSnapshot {
+    /// One of this volume, of which nothing is said.
+    pub fn of(volume: VolumeId) -> Self {
+        Self { volume, name: String::new(), description: String::new(), tags: Tags::default(), token: None }
+    }
+}
+
 impl Compute {
     /// A snapshot.
     ///

@@ -5,4 +5,5 @@
 mod addresses;
 mod groups;
 mod host;
+mod images;
 mod launches;

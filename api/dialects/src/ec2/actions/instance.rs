@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use compute::compute::{ComputeError, InstanceView};
-use compute::id::ImageId;
+use compute::id::{ImageId, ReservationId, SecurityGroupId};
 use compute::identity::PrincipalId;
 use compute::lifecycle::State;
-use compute::resource::{Instance, InstanceDisk, MetadataOptions};
+use compute::resource::{Address, Cloud, Instance, InstanceDisk, Interface, MetadataOptions};
 
 use super::super::ids::{CloudId, principal};
 use super::super::xml::Tree;
@@ -36,7 +36,7 @@ impl Around {
             if !architectures.contains_key(&instance.image) {
                 match call.compute().image(call.account(), instance.image).await {
                     Ok(image) => {
-                        drop(architectures.insert(image.id, states::architecture(image.architecture)))
+                        architectures.insert(image.id, states::architecture(image.architecture));
                     }
                     // Removed, or not for this account any more.
                     Err(ComputeError::NotFound { .. }) => {}
@@ -90,7 +90,7 @@ pub fn view(call: &Call<'_>, view: &InstanceView, around: &Around) -> Tree {
     let first = view.interfaces.first();
     let public = first.and_then(|(_, public)| public.as_ref());
     let groups = first.map(|(interface, _)| interface.security_groups.as_slice()).unwrap_or_default();
-    let group = |id: &compute::id::SecurityGroupId| {
+    let group = |id: &SecurityGroupId| {
         Tree::new().text("groupId", id.written()).text("groupName", around.known.group_name(*id))
     };
     let profile = instance.role.as_ref().map(|role| {
@@ -104,7 +104,7 @@ pub fn view(call: &Call<'_>, view: &InstanceView, around: &Around) -> Tree {
         .text("availabilityZoneId", zone_id(call, &instance.zone))
         .text("groupName", "")
         .text("tenancy", "default");
-    let interfaces = view.interfaces.iter().map(|(one, _)| interface::view(call, one, &around.known));
+    let interfaces = view.interfaces.iter().map(|(one, public)| nic(call, one, public.as_ref(), around));
     Tree::new()
         .text("instanceId", instance.id.written())
         .text("imageId", instance.image.written())
@@ -147,6 +147,50 @@ pub fn view(call: &Call<'_>, view: &InstanceView, around: &Around) -> Tree {
         .tree("enclaveOptions", Tree::new().text("enabled", false))
         .text("platformDetails", "Linux/UNIX")
         .text("usageOperation", "RunInstances")
+}
+
+/// An interface, as it is shown with its instance.
+fn nic(call: &Call<'_>, one: &Interface, public: Option<&Address>, around: &Around) -> Tree {
+    let domains = &call.compute().config().domains;
+    let group = |id: &SecurityGroupId| {
+        Tree::new().text("groupId", id.written()).text("groupName", around.known.group_name(*id))
+    };
+    let private_name = domains.of_private(Cloud::Ec2, one.address);
+    let leads_here = public.map(|public| {
+        Tree::new()
+            .text("publicIp", public.address)
+            .text("publicDnsName", domains.of_public(public.address))
+            .text("ipOwnerId", interface::owner(public))
+    });
+    let attached = Tree::new()
+        .text_if("attachmentId", interface::attachment(one))
+        .text("deviceIndex", one.index)
+        .text("status", "attached")
+        .text("attachTime", time::written(one.created))
+        .text("deleteOnTermination", one.delete_with_instance)
+        .text("networkCardIndex", 0);
+    let address = Tree::new()
+        .text("privateIpAddress", one.address)
+        .text("privateDnsName", &private_name)
+        .text("primary", true)
+        .tree_if("association", leads_here.clone());
+    Tree::new()
+        .text("networkInterfaceId", one.id.written())
+        .text("subnetId", one.subnet.written())
+        .text("vpcId", one.vpc.written())
+        .text("description", &one.description)
+        .text("ownerId", &one.account)
+        .text("status", "in-use")
+        .text("macAddress", interface::mac(one))
+        .text("privateIpAddress", one.address)
+        .text("privateDnsName", private_name)
+        .text("sourceDestCheck", true)
+        .list("groupSet", one.security_groups.iter().map(group))
+        .tree("attachment", attached)
+        .tree_if("association", leads_here)
+        .list("privateIpAddressesSet", [address])
+        .list("ipv6AddressesSet", [])
+        .text("interfaceType", "interface")
 }
 
 /// The items of a mapping of devices.
@@ -318,7 +362,7 @@ fn of_disks(instance: &Instance, field: impl Fn(&InstanceDisk) -> String) -> Vec
 
 /// Instances in their reservations, as answers have them.
 pub fn reservations(call: &Call<'_>, views: &[InstanceView], around: &Around) -> Vec<Tree> {
-    let mut reservations: Vec<(compute::id::ReservationId, Vec<&InstanceView>)> = Vec::new();
+    let mut reservations: Vec<(ReservationId, Vec<&InstanceView>)> = Vec::new();
     for view in views {
         let id = view.instance.reservation;
         match reservations.iter_mut().find(|(known, _)| *known == id) {
@@ -326,7 +370,7 @@ pub fn reservations(call: &Call<'_>, views: &[InstanceView], around: &Around) ->
             None => reservations.push((id, vec![view])),
         }
     }
-    let reservation = |(id, mut views): (compute::id::ReservationId, Vec<&InstanceView>)| {
+    let reservation = |(id, mut views): (ReservationId, Vec<&InstanceView>)| {
         views.sort_by_key(|view| view.instance.launch_index);
         Tree::new()
             .text("reservationId", id.written())

@@ -48,7 +48,7 @@ pub fn attachment(interface: &Interface) -> Option<String> {
 }
 
 /// A MAC address as it is written.
-fn mac(interface: &Interface) -> String {
+pub fn mac(interface: &Interface) -> String {
     interface.mac.map(|octet| format!("{octet:02x}")).join(":")
 }
 
@@ -116,7 +116,7 @@ fn status(interface: &Interface) -> &'static str {
 }
 
 /// Whose a public address is; one that came with the instance is nobody's of the account.
-fn owner(public: &Address) -> &str {
+pub fn owner(public: &Address) -> &str {
     if public.release_with_interface { "amazon" } else { &public.account }
 }
 
