@@ -1,6 +1,8 @@
 //! The configuration: one TOML file, in which everything has a default and nothing unknown is taken. `bothyd check-config`
 //! prints what is in force.
 
+mod ec2;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +14,8 @@ use compute::lifecycle::Limits;
 use compute::resource::{Catalog, InstanceType, Zone};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
+
+pub use ec2::Ec2;
 
 /// Where the file is unless another is named.
 pub const DEFAULT_PATH: &str = "/etc/bothy/bothyd.toml";
@@ -49,6 +53,8 @@ pub struct Config {
     pub subscription: SubscriptionRules,
     /// Images.
     pub images: Images,
+    /// What images of Amazon EC2's first years need.
+    pub ec2: Ec2,
     /// The region's name, as clients say it.
     pub region: String,
     /// The zones' names, at least one.
@@ -71,6 +77,9 @@ pub struct Api {
     /// Addresses on which Alibaba Cloud's API is served: ECS, VPC, RAM and STS, all on each. Others than loopback ones need a
     /// certificate.
     pub alibaba: Vec<SocketAddr>,
+    /// Addresses on which Amazon's EC2 API is served, with as much of STS as its clients need. Others than loopback ones need a
+    /// certificate.
+    pub ec2: Vec<SocketAddr>,
     /// A certificate chain for TLS, in PEM.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_certificate: Option<PathBuf>,
@@ -190,6 +199,7 @@ impl Default for Config {
             limits: Seconds::default(),
             subscription: SubscriptionRules::default(),
             images: Images::default(),
+            ec2: Ec2::default(),
             region: Catalog::default().region,
             zones: Catalog::default().zones.into_iter().map(|zone| zone.name).collect(),
             instance_types: Vec::new(),
@@ -204,6 +214,7 @@ impl Default for Api {
             group: None,
             listen: Vec::new(),
             alibaba: Vec::new(),
+            ec2: Vec::new(),
             tls_certificate: None,
             tls_key: None,
         }
@@ -358,7 +369,8 @@ impl Config {
         if self.api.tls_certificate.is_some() != self.api.tls_key.is_some() {
             return refuse("api.tls_key", "a certificate and its key are given together");
         }
-        for (name, addresses) in [("api.listen", &self.api.listen), ("api.alibaba", &self.api.alibaba)] {
+        let Api { listen, alibaba, ec2, .. } = &self.api;
+        for (name, addresses) in [("api.listen", listen), ("api.alibaba", alibaba), ("api.ec2", ec2)] {
             let exposed = addresses.iter().any(|address| !address.ip().is_loopback());
             if exposed && self.api.tls_certificate.is_none() {
                 return refuse(
@@ -384,6 +396,7 @@ impl Config {
                 format!("{error} (as network.public_domain, it is of the region where it is not given)");
             return refuse("network.internal_domain", &why);
         }
+        self.ec2.check()?;
         for instance_type in &self.instance_types {
             if !is_word(&instance_type.name) || instance_type.vcpus == 0 || instance_type.memory_mib < 64 {
                 return refuse("instance_types", "each needs a name, a vCPU and 64 MiB at least");
@@ -533,6 +546,7 @@ mod tests {
             ("host_key = '/var/lib/bothy/key'", "host_key"),
             ("[api]\nlisten = ['0.0.0.0:1']", "api.listen"),
             ("[api]\nalibaba = ['0.0.0.0:1']", "api.alibaba"),
+            ("[api]\nec2 = ['0.0.0.0:1']", "api.ec2"),
             ("[api]\ntls_key = '/k'", "api.tls_key"),
             ("[network]\nmtu = 10", "network.mtu"),
             ("[network]\ncidr = '10.0.0.0/30'", "network.cidr"),

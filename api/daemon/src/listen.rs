@@ -9,8 +9,8 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dialects::alibaba;
 use dialects::native::{self, Operators};
+use dialects::{alibaba, ec2};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -68,6 +68,7 @@ pub struct Listeners {
     operators: Operators,
     tcp: Vec<TcpListener>,
     alibaba: Vec<TcpListener>,
+    ec2: Vec<TcpListener>,
     tls: Option<TlsAcceptor>,
 }
 
@@ -82,10 +83,11 @@ pub async fn open(api: &Api) -> Result<Listeners, ListenError> {
         (Some(certificate), Some(key)) => Some(acceptor(certificate, key)?),
         (None, _) | (_, None) => None,
     };
-    let (tcp, alibaba) = (bind(&api.listen).await?, bind(&api.alibaba).await?);
+    let tcp = bind(&api.listen).await?;
+    let (alibaba, ec2) = (bind(&api.alibaba).await?, bind(&api.ec2).await?);
     let unix = unix(&api.socket, operators);
     let unix = unix.map_err(|source| ListenError::Unix { path: api.socket.clone(), source })?;
-    Ok(Listeners { unix, operators, tcp, alibaba, tls })
+    Ok(Listeners { unix, operators, tcp, alibaba, ec2, tls })
 }
 
 async fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, ListenError> {
@@ -139,11 +141,11 @@ fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, ListenError> 
 }
 
 impl Listeners {
-    /// The addresses on the network: the native API's and Alibaba Cloud's.
-    pub fn addresses(&self) -> [Vec<SocketAddr>; 2] {
+    /// The addresses on the network: the native API's, Alibaba Cloud's and EC2's.
+    pub fn addresses(&self) -> [Vec<SocketAddr>; 3] {
         let of =
             |all: &Vec<TcpListener>| all.iter().filter_map(|listener| listener.local_addr().ok()).collect();
-        [of(&self.tcp), of(&self.alibaba)]
+        [of(&self.tcp), of(&self.alibaba), of(&self.ec2)]
     }
 
     /// Answers whoever comes, until `ended`; then lets what is under way come to its end.
@@ -151,6 +153,7 @@ impl Listeners {
         self,
         service: native::Service,
         alibaba: alibaba::Service,
+        ec2: ec2::Service,
         ended: impl Future<Output = ()>,
     ) {
         let (ending, _) = watch::channel(false);
@@ -168,6 +171,10 @@ impl Listeners {
         }
         for listener in self.alibaba {
             let (service, tls, ends) = (alibaba.clone(), self.tls.clone(), ends());
+            servers.spawn(async move { service.serve_tcp(listener, tls, ends).await });
+        }
+        for listener in self.ec2 {
+            let (service, tls, ends) = (ec2.clone(), self.tls.clone(), ends());
             servers.spawn(async move { service.serve_tcp(listener, tls, ends).await });
         }
         let (unix, operators, ends) = (self.unix, self.operators, ends());

@@ -11,7 +11,7 @@ use compute::compute::{Compute, HostClock, Outside};
 use compute::identity::Identity;
 use compute::outside::{Machines, Tell};
 use dialects::native::{self, HostFacts};
-use dialects::{alibaba, server};
+use dialects::{alibaba, ec2, server};
 use hostnet::{Network, Vpcs, VpcsConfig};
 use storage::store::{Limits, Store};
 use tokio::signal::unix::{SignalKind, signal};
@@ -112,6 +112,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         alibaba::Service::open(Arc::clone(&compute), Arc::clone(&identity), server::Limits::default());
     let alibaba = alibaba.await.context("Alibaba Cloud's API")?;
     tokio::spawn(alibaba.clone().run_sweeper());
+    let ec2 = ec2::Service::new(Arc::clone(&compute), Arc::clone(&identity), server::Limits::default());
     let service = native::Service::new(compute, identity, facts, native::Limits::default());
     let listeners = listen::open(&config.api).await.context("the API")?;
     let account = service.ensure_default_account().await;
@@ -119,7 +120,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     fail::point("node.account_made");
     ready(&listeners);
     fail::point("node.ready");
-    listeners.serve(service, alibaba, ended()).await;
+    listeners.serve(service, alibaba, ec2, ended()).await;
     networks.close_routers();
     metadata.close();
     log::info!("ends; guests go on");
@@ -249,6 +250,7 @@ fn core_config(
         public_addresses: config.network.public_addresses.clone(),
         limits: config.lifecycle_limits(),
         charging: config.charging(),
+        host_kernel: config.ec2.host_kernel(),
     })
 }
 
@@ -274,8 +276,8 @@ fn ready(listeners: &listen::Listeners) {
     if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
         log::debug!("nobody waits for the daemon's start: {error}");
     }
-    let [native, alibaba] = listeners.addresses();
-    log::info!("ready; on the network at {native:?}, Alibaba Cloud's API at {alibaba:?}");
+    let [native, alibaba, ec2] = listeners.addresses();
+    log::info!("ready; on the network at {native:?}, Alibaba Cloud's API at {alibaba:?}, EC2's at {ec2:?}");
 }
 
 /// When the daemon is told to end.

@@ -1,5 +1,6 @@
 //! The APIs that the daemon speaks, each a module in front of the core: what callers say becomes calls on `compute`, and what
-//! it answers becomes what they expect. `native` is our own, `alibaba` Alibaba Cloud's. `server` is what they all stand behind.
+//! it answers becomes what they expect. `native` is our own, `alibaba` Alibaba Cloud's, `ec2` Amazon's. `server` is what they all
+//! stand behind.
 //!
 //! Nothing here knows a machine, a disk or a database; a decision that two APIs would share belongs into `compute`.
 
@@ -7,6 +8,7 @@
 #![recursion_limit = "256"] // of `json!`, for which each field of a document is a step
 
 pub mod alibaba;
+pub mod ec2;
 pub mod native;
 pub mod server;
 
@@ -16,7 +18,8 @@ pub fn coverage() -> String {
         native_api::Operation::ALL.iter().map(|operation| ("bothy v1".to_owned(), operation.as_str()));
     let alibaba =
         alibaba::coverage().into_iter().map(|row| (format!("Alibaba Cloud {}", row.product), row.action));
-    let rows = native.chain(alibaba).map(|(api, action)| format!("| {api} | {action} |\n"));
+    let ec2 = ec2::coverage().into_iter().map(|row| (format!("Amazon {}", row.product), row.action));
+    let rows = native.chain(alibaba).chain(ec2).map(|(api, action)| format!("| {api} | {action} |\n"));
     format!("| API | action |\n|---|---|\n{}", rows.collect::<String>())
 }
 
@@ -25,7 +28,11 @@ mod tests {
     #[test]
     fn the_coverage_has_each_api() {
         let table = super::coverage();
-        for row in ["| bothy v1 | LaunchInstances |", "| Alibaba Cloud Ecs 2014-05-26 | CreateInstance |"] {
+        for row in [
+            "| bothy v1 | LaunchInstances |",
+            "| Alibaba Cloud Ecs 2014-05-26 | CreateInstance |",
+            "| Amazon EC2 2016-11-15 | StartInstances |",
+        ] {
             assert!(table.contains(row), "{table}");
         }
     }

@@ -127,7 +127,8 @@ fn yes() -> bool {
 pub struct DataDisk {
     /// What is on it.
     pub content: DiskContent,
-    /// Its size. For a snapshot's content the snapshot's size is the least and the default; else it must be there.
+    /// Its size. For a snapshot's content the snapshot's size is the least and the default; for ephemeral disks and swap
+    /// areas the default is what the instance type has, else a little; it must be there for what is blank.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_gib: Option<SizeGib>,
     /// Delete it when the instance is terminated. Ephemeral disks and swap areas always are.

@@ -20,6 +20,12 @@ pub struct Images {
     pub initrd_with_tools: PathBuf,
     /// Disk of the Debian image; copy it before use.
     pub debian: PathBuf,
+    /// The host's kernel for images that are bare file systems.
+    pub bare_kernel: PathBuf,
+    /// Its initrd, which gives the disks their names.
+    pub bare_initrd: PathBuf,
+    /// Such an image: an ext3 file system, whose init tells what it finds.
+    pub bare_guest: PathBuf,
     /// A folder on a file system that knows O_DIRECT and reflinks.
     pub scratch: PathBuf,
 }
@@ -42,6 +48,9 @@ impl Images {
             initrd: path("BOTHY_TINY_INITRD")?,
             initrd_with_tools: path("BOTHY_TINY_TOOLS")?,
             debian: path("BOTHY_DEBIAN")?,
+            bare_kernel: path("BOTHY_BARE_KERNEL")?,
+            bare_initrd: path("BOTHY_BARE_INITRD")?,
+            bare_guest: path("BOTHY_BARE_GUEST")?,
             scratch: path("HOST_VM_SCRATCH")?,
         })
     }

@@ -1,9 +1,11 @@
 //! What a daemon leaves on a host. A host that was cleared has nothing of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use crate::Node;
 
 /// Processes of programs, with their words.
 pub fn processes() -> Vec<(u32, Vec<String>)> {
@@ -45,4 +47,18 @@ pub fn leavings() -> BTreeSet<String> {
         processes().into_iter().filter(|(_, words)| is_vmm(words)).map(|(pid, _)| format!("VMM: {pid}")),
     );
     all
+}
+
+/// VMMs by instance. None has two.
+pub fn vmms(node: &Node) -> BTreeMap<String, u32> {
+    let mut found = BTreeMap::new();
+    for (pid, words) in processes() {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let [_, "--id", id, "--control", control] = words[..] else { continue };
+        if Path::new(control).starts_with(&node.folder) {
+            let other = found.insert(id.to_owned(), pid);
+            assert!(other.is_none(), "{id} runs twice: {pid} and {other:?}\n{}", node.log());
+        }
+    }
+    found
 }

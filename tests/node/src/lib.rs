@@ -13,7 +13,7 @@ mod vm;
 
 pub use daemon::{Node, call, on_host};
 pub use images::{Images, copy};
-pub use leavings::{leavings, processes};
+pub use leavings::{leavings, processes, vmms};
 pub use network::Network;
 pub use shell::Shell;
 pub use vm::{BOOT, LOGIN, Vm, kernel_boot, sparse_file};

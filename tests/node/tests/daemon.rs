@@ -2,14 +2,13 @@
 //! is not. The guests must not notice, and a host that was cleared must be as it was.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use native_api::{
     ClientError, Instance, InstanceId, InstanceState, Launched, Operation, Page, Snapshot, SnapshotState,
 };
-use node::{BOOT, Images, Network, Node, call, on_host, processes, sparse_file};
+use node::{BOOT, Images, Network, Node, call, on_host, sparse_file, vmms};
 use serde_json::{Value, json};
 
 /// Guests.
@@ -160,18 +159,4 @@ async fn guest(node: &Node, id: &InstanceId, ticks: u64) -> Guest {
     let vmms = vmms(node);
     let vmm = *vmms.get(id.as_str()).unwrap_or_else(|| panic!("no VMM of {id} in {vmms:?}"));
     Guest { vmm, boot_id, ticks }
-}
-
-/// VMMs by instance. None has two.
-fn vmms(node: &Node) -> BTreeMap<String, u32> {
-    let mut found = BTreeMap::new();
-    for (pid, words) in processes() {
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let [_, "--id", id, "--control", control] = words[..] else { continue };
-        if Path::new(control).starts_with(&node.folder) {
-            let other = found.insert(id.to_owned(), pid);
-            assert!(other.is_none(), "{id} runs twice: {pid} and {other:?}\n{}", node.log());
-        }
-    }
-    found
 }

@@ -8,7 +8,7 @@ use tidy::metadata;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("bothyd", &["compute", "dialects", "hostnet", "metadata", "names", "native-api", "storage", "vmm-api"]),
     ("cli", &["kvm-probe", "native-api"]),
-    ("compute", &[]),
+    ("compute", &["idle-host"]),
     ("devices", &[]),
     ("dialects", &["compute", "native-api"]),
     ("kvm-probe", &[]),

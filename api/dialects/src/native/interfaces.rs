@@ -42,6 +42,7 @@ pub async fn create(call: &Call<'_>, request: CreateNetworkInterface) -> Result<
         name: convert::words(request.name),
         description: convert::words(request.description),
         tags: convert::new_tags(&request.tags),
+        token: None,
     };
     let interface = call.compute().create_interface(call.account(), &new).await.or_refuse()?;
     created(&one(call, interface).await?)

@@ -90,12 +90,12 @@ fn kind(request: &LaunchRequest, now: jiff::Timestamp) -> Result<InstanceRequest
 fn disk(disk: &api::DataDisk) -> Result<DiskRequest, ComputeError> {
     let (content, needs_size) = match &disk.content {
         DiskContent::Blank => (SourceRequest::Blank, true),
-        DiskContent::Ephemeral => (SourceRequest::Ephemeral, true),
-        DiskContent::Swap => (SourceRequest::Swap, true),
+        DiskContent::Ephemeral => (SourceRequest::Ephemeral, false),
+        DiskContent::Swap => (SourceRequest::Swap, false),
         DiskContent::Snapshot(snapshot) => (SourceRequest::Snapshot(id(snapshot)), false),
     };
     if needs_size && disk.size_gib.is_none() {
-        return Err(ComputeError::invalid("data_disks", "without a snapshot's content need a size_gib"));
+        return Err(ComputeError::invalid("data_disks", "that are blank need a size_gib"));
     }
     Ok(DiskRequest {
         size_gib: disk.size_gib.map(|size| size.get().into()),

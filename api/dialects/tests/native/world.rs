@@ -386,6 +386,7 @@ impl Node {
             public_addresses: vec!["203.0.113.0/29".parse().unwrap()],
             limits: LifeLimits::default(),
             charging: Default::default(),
+            host_kernel: None,
         };
         let compute = Compute::new(config, outside);
         let weak = Arc::downgrade(&compute);

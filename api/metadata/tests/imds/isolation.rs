@@ -115,6 +115,7 @@ async fn an_interface_that_moved_tells_nothing_of_its_old_instance() {
         name: String::new(),
         description: String::new(),
         tags: Default::default(),
+        token: None,
     };
     let moving = host.compute.create_interface(&account, &new).await.unwrap().id;
     host.compute.attach_interface(&account, moving, a.id, false).await.unwrap();

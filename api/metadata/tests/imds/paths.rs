@@ -500,6 +500,7 @@ async fn a_second_interface_is_told_of_on_both() {
         name: String::new(),
         description: String::new(),
         tags: Default::default(),
+        token: None,
     };
     let second = host.compute.create_interface(&account, &new).await.unwrap();
     host.compute.attach_interface(&account, second.id, instance.id, true).await.unwrap();

@@ -66,6 +66,7 @@ impl Host {
             public_addresses: vec!["203.0.113.0/29".parse().unwrap()],
             limits: Default::default(),
             charging: Default::default(),
+            host_kernel: None,
         };
         let compute = Compute::new(config, outside);
         compute.recover().await.unwrap();

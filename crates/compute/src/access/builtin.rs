@@ -6,7 +6,7 @@ use super::PermissionPolicy;
 /// A policy that is there from the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BuiltIn {
-    /// Its name, Alibaba's for the most part.
+    /// Its name, its cloud's.
     pub name: &'static str,
     /// Its document.
     pub text: &'static str,
@@ -45,6 +45,14 @@ pub const BUILT_IN: &[BuiltIn] = &[
     BuiltIn {
         name: "AliyunVPCFullAccess",
         text: r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"vpc:*","Resource":"*"}]}"#,
+    },
+    BuiltIn {
+        name: "AmazonEC2FullAccess",
+        text: r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:*","Resource":"*"}]}"#,
+    },
+    BuiltIn {
+        name: "AmazonEC2ReadOnlyAccess",
+        text: r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ec2:Describe*","ec2:GetConsoleOutput"],"Resource":"*"}]}"#,
     },
 ];
 

@@ -187,7 +187,8 @@ impl Compute {
         interface: Option<InterfaceId>,
         reassociate: bool,
     ) -> Result<Address, ComputeError> {
-        let _referring = self.references.read().await;
+        // Two at once could let two addresses lead to one interface.
+        let referring = self.references.write().await;
         if let Some(interface) = interface {
             self.get_owned::<Interface>(account, &interface.to_string()).await?;
             let leads_there = |other: &Address| other.id != id && other.interface == Some(interface);
@@ -210,10 +211,57 @@ impl Compute {
                 Ok(())
             })
             .await?;
+        drop(referring);
         for interface in before.into_iter().chain(interface) {
             self.guard_interface(account, interface).await?;
         }
         Ok(changed)
+    }
+
+    /// Lets a public address lead to an interface in the place of whichever led there before: that one leads nowhere then,
+    /// or goes, if it was the interface's own (EC2 AssociateAddress).
+    ///
+    /// # Errors
+    ///
+    /// One of them is not there, or the address leads elsewhere and is not to be taken away from there.
+    pub async fn replace_address(
+        &self,
+        account: &str,
+        id: AddressId,
+        interface: InterfaceId,
+        reassociate: bool,
+    ) -> Result<Address, ComputeError> {
+        // Two at once could let two addresses lead there.
+        let replacing = self.references.write().await;
+        self.get_owned::<Interface>(account, &interface.to_string()).await?;
+        let mut kept = self.get_owned::<Address>(account, &id.to_string()).await?;
+        let before = kept.value.interface.replace(interface);
+        if before == Some(interface) {
+            return Ok(kept.value);
+        }
+        if let (Some(by), false) = (before, reassociate) {
+            return Err(ComputeError::InUse { what: Address::NAME, id: id.to_string(), by: by.to_string() });
+        }
+        let (mut conditions, mut writes) = (vec![kept.unmodified()], Vec::new());
+        let leads_there = |other: &Address| other.id != id && other.interface == Some(interface);
+        for other in self.all_owned::<Address>(account, leads_there).await? {
+            let mut other = self.get_owned::<Address>(account, &other.id.to_string()).await?;
+            conditions.push(other.unmodified());
+            if other.value.release_with_interface {
+                writes
+                    .extend([Write::Delete(other.key), Write::Delete(Address::use_key(other.value.address))]);
+            } else {
+                other.value.interface = None;
+                writes.push(put(other.key, &other.value));
+            }
+        }
+        writes.push(put(kept.key, &kept.value));
+        self.store.commit(Transaction { conditions, writes }).await?;
+        drop(replacing);
+        for interface in before.into_iter().chain([interface]) {
+            self.guard_interface(account, interface).await?;
+        }
+        Ok(kept.value)
     }
 
     /// Gives a public address back.

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 
 use super::{Compute, ComputeError, Listed};
+use crate::dns::Domains;
 use crate::id::{InstanceId, InterfaceId, ReservationId};
 use crate::lifecycle::State;
 use crate::resource::{
@@ -24,6 +25,22 @@ pub struct InstanceView {
     pub disk_gib: Vec<u64>,
     /// Its interfaces in their order, with their public addresses.
     pub interfaces: Vec<(Interface, Option<Address>)>,
+}
+
+impl InstanceView {
+    /// The name by which its own network knows it, of its first interface's address, as the name service answers it. `None`
+    /// while it has no interface, as when it is terminated.
+    pub fn private_name(&self, domains: &Domains) -> Option<String> {
+        let (interface, _) = self.interfaces.first()?;
+        Some(domains.of_private(self.instance.cloud, interface.address))
+    }
+
+    /// The name of the public address that leads to its first interface, if one does. The name service answers it with the
+    /// private address in the instance's own network, and with the public one elsewhere.
+    pub fn public_name(&self, domains: &Domains) -> Option<String> {
+        let (_, public) = self.interfaces.first()?;
+        public.as_ref().map(|public| domains.of_public(public.address))
+    }
 }
 
 /// How many there are.

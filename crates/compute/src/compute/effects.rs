@@ -156,7 +156,7 @@ impl Compute {
             instance: instance.id,
             vcpus: instance.vcpus,
             memory_mib: instance.memory_mib,
-            boot: instance.boot.plan(),
+            boot: instance.boot_plan(),
             disks: instance.disks.iter().map(disk).collect(),
             nics,
             smbios: smbios(instance),

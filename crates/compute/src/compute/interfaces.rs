@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use super::launch::check_words;
 use super::records::{TRIES, WordsChange};
 use super::volumes::without_vm;
-use super::{Compute, ComputeError};
+use super::{Compute, ComputeError, Token};
 use crate::id::{InstanceId, InterfaceId, SecurityGroupId, SubnetId};
 use crate::resource::{Address, Instance, Interface, Resource, Subnet, Tags, owned_key};
 use crate::store::{CommitError, Condition, Kept, Key, Transaction, Write, put};
@@ -31,6 +31,8 @@ pub struct NewInterface {
     pub description: String,
     /// Tags.
     pub tags: Tags,
+    /// What makes a repetition lead to the same interface.
+    pub token: Option<Token>,
 }
 
 /// What is to be changed of an interface; what is `None` stays.
@@ -63,6 +65,10 @@ impl Compute {
             return Err(ComputeError::Limit { what, most: MAX_LOOSE as u64 });
         }
         for _ in 0..TRIES {
+            if let Some(result) = self.used_token(account, new.token.as_ref()).await? {
+                let made = result.first().map(String::as_str).unwrap_or_default();
+                return Ok(self.get_owned::<Interface>(account, made).await?.value);
+            }
             let hold = self.ledger.hold_address(&subnet, new.address)?;
             let id = InterfaceId::draw();
             let interface = Interface {
@@ -83,8 +89,14 @@ impl Compute {
                 created: self.clock.now(),
             };
             let used = Interface::address_key(interface.network, interface.address);
-            let conditions = vec![Condition::Absent(interface.key()), Condition::Absent(used.clone())];
-            let writes = vec![put(interface.key(), &interface), put(used, &id)];
+            let mut conditions = vec![Condition::Absent(interface.key()), Condition::Absent(used.clone())];
+            let mut writes = vec![put(interface.key(), &interface), put(used, &id)];
+            if let Some((condition, write)) =
+                self.use_token(account, new.token.as_ref(), vec![id.to_string()])?
+            {
+                conditions.push(condition);
+                writes.push(write);
+            }
             match self.store.commit(Transaction { conditions, writes }).await {
                 Ok(_) => {
                     hold.keep();

@@ -33,6 +33,10 @@ pub const MAX_LAUNCH: u32 = 100;
 pub const MAX_USER_DATA: usize = 32 * 1024;
 /// Most volumes of an instance, the system disk among them; what the machine has slots for.
 const MAX_DISKS: usize = 60;
+/// Smallest disk that users ask for, in MiB: they say GiB.
+const SMALLEST_MIB: u64 = 1024;
+/// A swap area's size where neither the request nor the instance type says one, in MiB.
+const SWAP_MIB: u64 = 512;
 /// Largest volume, in GiB.
 pub(super) const MAX_VOLUME_GIB: u64 = 32 * 1024;
 /// Most characters of a name.
@@ -119,11 +123,11 @@ pub struct InstanceRequest {
 /// A disk of a new instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DiskRequest {
-    /// Its size, in GiB; `None` for what its content takes.
+    /// Its size, in GiB; `None` for what its content takes, or for what the instance type has of it.
     pub size_gib: Option<u64>,
     /// What is on it.
     pub content: SourceRequest,
-    /// The name that users know it by; `None` for the next free one, as `/dev/vdb`.
+    /// The name that users know it by; `None` for the usual one, else the next free one, as `/dev/vdb`.
     pub device: Option<String>,
     /// Whether it goes with the instance.
     pub delete_with_instance: bool,
@@ -141,7 +145,7 @@ pub enum SourceRequest {
     Blank,
     /// What a snapshot has.
     Snapshot(SnapshotId),
-    /// An ext3 file system, with the key pair's public half.
+    /// An ext3 file system, with the key pair's public half in `openssh_id.pub`.
     Ephemeral,
     /// A swap area.
     Swap,
@@ -285,7 +289,7 @@ impl Compute {
         };
         self.check_zone(request, &subnet)?;
         let groups = self.groups(account, &subnet, &request.security_groups).await?;
-        let disks = self.disk_plans(account, request, &image, key.as_ref()).await?;
+        let disks = self.disk_plans(account, request, &image, &instance_type, key.as_ref()).await?;
         Ok(Kind { request, image, instance_type, key, subnet, groups, disks })
     }
 
@@ -333,8 +337,10 @@ impl Compute {
         account: &str,
         request: &InstanceRequest,
         image: &Image,
+        instance_type: &InstanceType,
         key: Option<&InstanceKey>,
     ) -> Result<Vec<Disk>, ComputeError> {
+        let usual_device = |kind| usual_device(request.cloud, &image.boot, kind).map(str::to_owned);
         let content = image.disk.as_ref().map(|disk| disk.sha256.clone());
         let content = content.ok_or_else(|| ComputeError::invalid("image", "has no disk"))?;
         let system = &request.system_disk;
@@ -343,36 +349,48 @@ impl Compute {
             kind: VolumeKind::System,
             size_mib,
             content: DiskContent::Image { sha256: content },
-            device: system.device.clone().unwrap_or_else(|| "/dev/vda".to_owned()),
+            device: (system.device.clone())
+                .or_else(|| usual_device(VolumeKind::System))
+                .unwrap_or_else(|| "/dev/vda".to_owned()),
             delete_with_instance: system.delete_with_instance,
             category: system.category.clone(),
             name: system.name.clone(),
             image: Some(image.id),
         }];
         for wanted in &request.disks {
-            let (kind, smallest, content) = match &wanted.content {
-                SourceRequest::Blank => (VolumeKind::Data, 1024, DiskContent::Blank),
+            let (kind, usual, content) = match &wanted.content {
+                SourceRequest::Blank => (VolumeKind::Data, SMALLEST_MIB, DiskContent::Blank),
                 SourceRequest::Snapshot(snapshot) => {
                     let snapshot = self.completed_snapshot(account, *snapshot).await?;
                     (VolumeKind::Data, snapshot.size_mib, DiskContent::Snapshot { snapshot: snapshot.id })
                 }
                 SourceRequest::Ephemeral => {
-                    let public_key = key.map(|key| key.public_key.to_string());
-                    (VolumeKind::Ephemeral, 1024, DiskContent::Ephemeral { public_key })
+                    let public_key = key.map(|key| format!("{} {}", key.public_key, key.name));
+                    let usual = (instance_type.ephemeral_gib << 10).max(SMALLEST_MIB);
+                    (VolumeKind::Ephemeral, usual, DiskContent::Ephemeral { public_key })
                 }
-                SourceRequest::Swap => (VolumeKind::Swap, 512, DiskContent::Swap),
+                SourceRequest::Swap => {
+                    let usual = if instance_type.swap_mib == 0 { SWAP_MIB } else { instance_type.swap_mib };
+                    (VolumeKind::Swap, usual, DiskContent::Swap)
+                }
             };
+            let smallest = if kind == VolumeKind::Data { usual } else { SMALLEST_MIB };
+            let size_mib = size(wanted.size_gib, smallest, "disks")?;
+            let size_mib = if wanted.size_gib.is_none() { usual } else { size_mib };
             let taken = |device: &str| disks.iter().any(|disk: &Disk| disk.device == device);
             let device = match &wanted.device {
                 Some(device) if taken(device) => {
                     return Err(ComputeError::invalid("disks", format!("{device} is there twice")));
                 }
                 Some(device) => device.clone(),
-                None => free_device(taken)?,
+                None => match usual_device(kind).filter(|device| !taken(device)) {
+                    Some(device) => device,
+                    None => free_device(taken)?,
+                },
             };
             disks.push(Disk {
                 kind,
-                size_mib: size(wanted.size_gib, smallest, "disks")?,
+                size_mib,
                 content,
                 device,
                 // What comes with an instance goes with it.
@@ -700,6 +718,17 @@ pub(super) fn check_host_name(name: &str) -> Result<(), ComputeError> {
 /// Checks how a guest is to get at its metadata.
 pub(super) fn check_metadata_options(options: MetadataOptions) -> Result<(), ComputeError> {
     options.check().map_err(|error| ComputeError::invalid("metadata_options", error.to_string()))
+}
+
+/// What a cloud calls a disk that nobody has named: EC2 of 2007, whose images have a kernel of the host's, all of its own.
+fn usual_device(cloud: Cloud, boot: &ImageBoot, kind: VolumeKind) -> Option<&'static str> {
+    match (cloud, boot, kind) {
+        (Cloud::Ec2, ImageBoot::Kernel { .. }, VolumeKind::System) => Some("/dev/sda1"),
+        (Cloud::Ec2, ImageBoot::Kernel { .. }, VolumeKind::Ephemeral) => Some("/dev/sda2"),
+        (Cloud::Ec2, ImageBoot::Kernel { .. }, VolumeKind::Swap) => Some("/dev/sda3"),
+        (Cloud::Ec2, ImageBoot::Kernel { .. }, VolumeKind::Data) | (_, ImageBoot::Disk {}, _) => None,
+        (Cloud::Native | Cloud::Alibaba | Cloud::Huawei, ImageBoot::Kernel { .. }, _) => None,
+    }
 }
 
 /// The size of a disk, in MiB.

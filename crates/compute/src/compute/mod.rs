@@ -24,7 +24,9 @@ mod ledger;
 mod networks;
 mod records;
 mod recovery;
+mod security_groups;
 mod snapshots;
+mod tagging;
 mod timer;
 mod tokens;
 mod volumes;
@@ -48,10 +50,12 @@ pub use instances::{InstanceChange, InstanceFilter, Protection};
 pub use interfaces::{InterfaceChange, MAX_INTERFACES, NewInterface};
 pub use key_pairs::NewKey;
 pub use launch::{DiskRequest, InstanceRequest, Launch, Launched, MAX_LAUNCH, MAX_USER_DATA, SourceRequest};
-pub use networks::{NewSecurityGroup, NewSubnet, NewVpc};
+pub use networks::{NewSubnet, NewVpc};
 pub use records::{Listed, WordsChange};
 pub use recovery::RecoverError;
+pub use security_groups::NewSecurityGroup;
 pub use snapshots::NewSnapshot;
+pub use tagging::{TagChange, Taggable};
 pub use tokens::Token;
 pub use volumes::{MAX_ATTACHED, NewVolume, VolumeChange};
 
@@ -61,7 +65,7 @@ use crate::dns::Domains;
 use crate::id::InstanceId;
 use crate::lifecycle::Limits;
 use crate::outside::{Disks, Machines, Networks, Sight};
-use crate::resource::{Catalog, Subnet};
+use crate::resource::{Catalog, HostKernel, Subnet};
 use crate::secrets::SealingKeys;
 use crate::store::Store;
 
@@ -92,6 +96,8 @@ pub struct Config {
     pub limits: Limits,
     /// How subscriptions are dealt with.
     pub charging: charge::Policy,
+    /// What images are booted with that are bare file systems and name no kernel; none where there can be no such images.
+    pub host_kernel: Option<HostKernel>,
 }
 
 impl Config {

@@ -149,6 +149,17 @@ pub struct Rules {
     pub after_host_reboot: AfterHostReboot,
 }
 
+impl Rules {
+    /// Of an instance that is nothing without its VM, as all of EC2's of 2007 were: when that ends, whoever ended it, it is
+    /// terminated, and what was on its disks is lost.
+    pub const NOTHING_WITHOUT_VM: Self = Self {
+        start_when_created: true,
+        on_power_off: OnPowerOff::Terminate,
+        on_failure: OnFailure::Terminate,
+        after_host_reboot: AfterHostReboot::Terminate,
+    };
+}
+
 /// When the guest powers off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -50,8 +50,7 @@ pub fn step(state: State, event: Event, rules: Rules) -> Result<Transition, Refu
             Asked(Terminate) | ReleaseDue => go(Terminating, GIVE_BACK),
             Done(BootVm) | Seen(VmRunning | GuestRebooted) => go(Running, &[]),
             Seen(PoweredOff) => powered_off(rules),
-            // Restarting what has never come up would go on for ever.
-            Seen(Died) | GaveUp(BootVm) | DeadlinePassed => go(Failed, TAKE_DOWN),
+            Seen(Died) | GaveUp(BootVm) | DeadlinePassed => not_up(rules),
             // The daemon died before the VM was there, or the host did.
             Seen(Lost) => go(Starting, BOOT_ANEW),
             Expired => go(Locking, &[KillVm]),
@@ -82,7 +81,7 @@ pub fn step(state: State, event: Event, rules: Rules) -> Result<Transition, Refu
             Done(ResetVm | BootVm) | Seen(GuestRebooted) => go(Running, &[]),
             Seen(PoweredOff | Died | Lost) => go(Rebooting, BOOT_ANEW),
             GaveUp(ResetVm) => go(Rebooting, BOOT_ANEW),
-            GaveUp(BootVm) => go(Failed, TAKE_DOWN),
+            GaveUp(BootVm) => not_up(rules),
             DeadlinePassed => go(Rebooting, &[ResetVm]),
             Expired => go(Locking, &[PressPowerButton]),
             Done(_) | GaveUp(_) | Renewed => stay(Rebooting),
@@ -161,6 +160,14 @@ fn died(rules: Rules) -> Result<Transition, Refused> {
     match rules.on_failure {
         OnFailure::Report => go(Failed, TAKE_DOWN),
         OnFailure::Restart => go(Starting, BOOT_ANEW),
+        OnFailure::Terminate => go(Terminating, GIVE_BACK),
+    }
+}
+
+/// It has not come up. Restarting what never does would go on for ever.
+fn not_up(rules: Rules) -> Result<Transition, Refused> {
+    match rules.on_failure {
+        OnFailure::Report | OnFailure::Restart => go(Failed, TAKE_DOWN),
         OnFailure::Terminate => go(Terminating, GIVE_BACK),
     }
 }

@@ -53,6 +53,17 @@ pub enum ImageBoot {
     },
 }
 
+/// What the host boots images with that are bare file systems, and whose cloud lets nobody choose a kernel (EC2 of 2007).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostKernel {
+    /// The kernel, a file on the host.
+    pub kernel: PathBuf,
+    /// The initial RAM disk, likewise. It is to give the disks the names in `bothy.disks` on the command line.
+    pub initrd: Option<PathBuf>,
+    /// The command line, to which the core adds that word.
+    pub cmdline: String,
+}
+
 /// An image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -177,7 +177,7 @@ pub enum InstanceBoot {
 
 impl InstanceBoot {
     /// The same for a machine.
-    pub fn plan(&self) -> BootPlan {
+    fn plan(&self) -> BootPlan {
         match self.clone() {
             Self::Disk {} => BootPlan::Disk,
             Self::Kernel { kernel, initrd, cmdline } => BootPlan::Kernel { kernel, initrd, cmdline },
@@ -231,6 +231,25 @@ pub struct Faults {
 }
 
 impl Instance {
+    /// What its machine boots. A kernel of the host's knows disks by their order alone, and is told by which names their
+    /// user does, for the host's initial RAM disk to give them those: `bothy.disks=sda1,sda2`. A disk whose name is none that
+    /// a word can have is `-` there.
+    pub fn boot_plan(&self) -> BootPlan {
+        let name = |disk: &InstanceDisk| match disk.device.strip_prefix("/dev/").unwrap_or(&disk.device) {
+            name if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+                name.to_owned()
+            }
+            _ => "-".to_owned(),
+        };
+        let mut plan = self.boot.plan();
+        let are_virtio = self.disks.iter().all(|disk| disk.device.starts_with("/dev/vd"));
+        if let (BootPlan::Kernel { cmdline, .. }, false) = (&mut plan, are_virtio) {
+            let names: Vec<String> = self.disks.iter().map(name).collect();
+            *cmdline = format!("{cmdline} bothy.disks={}", names.join(",")).trim_start().to_owned();
+        }
+        plan
+    }
+
     /// The state.
     pub fn state(&self) -> State {
         self.progress.state()

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)] // A test's helpers may fail like the test itself.
 
 mod scenarios;
+mod tags;
 mod world;
 
 use std::collections::BTreeSet;
@@ -50,6 +51,7 @@ fn config() -> Config {
         public_addresses: vec!["203.0.113.0/29".parse().unwrap()],
         limits: Limits::default(),
         charging: Default::default(),
+        host_kernel: None,
     }
 }
 

@@ -350,6 +350,18 @@ async fn images(compute: Arc<Compute>, _: Arc<World>, log: Log) {
     compute.delete_image(ACCOUNT, same).await.unwrap();
     log.facts().images.insert(same, Some(false));
     wait_for(&compute, id, State::Running).await;
+    // Of what it boots from, with a snapshot that stays.
+    let volume = compute.instance(ACCOUNT, id).await.unwrap().disks[0].volume;
+    let new = NewImage { name: "golden".to_owned(), ..NewImage::default() };
+    let wanted = NewSnapshot::of(volume);
+    let golden = compute.image_of_volume(ACCOUNT, &new, &wanted).await.unwrap().0.unwrap();
+    log.facts().images.insert(golden.id, Some(true));
+    let snapshot = golden.snapshot.unwrap();
+    log.facts().snapshots.insert(snapshot, Some(true));
+    while compute.image(ACCOUNT, golden.id).await.unwrap().state != ImageState::Available {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(compute.snapshot(ACCOUNT, snapshot).await.unwrap().state, SnapshotState::Completed);
     log.facts().done = true;
 }
 

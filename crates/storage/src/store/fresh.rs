@@ -5,13 +5,21 @@ use super::files::{Folder, Temporary, TemporaryFolder};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 /// Below, there is no room for a journal, and ext3 would be ext2.
 const MIN_EPHEMERAL_BYTES: u64 = 16 << 20;
 
 /// From here on, an inode for 64 KiB rather than 16: their tables are allocated when the file system is made.
 const LARGE_EPHEMERAL_BYTES: u64 = 16 << 30;
+
+/// Longest time that a file system may take: some megabytes are written, whatever its size.
+const MKE2FS_TIMEOUT: Duration = Duration::from_secs(300);
+/// How often it is looked whether a program has ended.
+const LOOK: Duration = Duration::from_millis(5);
+/// Bytes that are read of what a program says.
+const SAID_BYTES: u64 = 4096;
 
 /// The file in the root of EC2's ephemeral disk of 2007 with the instance's public key.
 const PUBLIC_KEY_FILE: &str = "openssh_id.pub";
@@ -36,7 +44,8 @@ pub(super) fn make_ephemeral(
     if let Some(key) = public_key {
         fs::write(root.0.join(PUBLIC_KEY_FILE), format!("{}\n", key.trim_end())).map_err(doing())?;
     }
-    let output = Command::new("mke2fs")
+    let mut command = Command::new("mke2fs");
+    command
         .args(["-q", "-F", "-t", "ext3", "-b", "4096", "-I", "256", "-O", EXT3_FEATURES])
         .args(["-i", if bytes < LARGE_EPHEMERAL_BYTES { "16384" } else { "65536" }])
         // The disk reads as zeroes already: the journal need not be written.
@@ -46,19 +55,49 @@ pub(super) fn make_ephemeral(
         .arg(disk.path())
         .env_clear()
         .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin")
-        .env("LC_ALL", "C")
-        .stdin(Stdio::null())
-        .output()
-        .map_err(failed("run mke2fs, of the package e2fsprogs".to_owned()))?;
-    if output.status.success() {
+        .env("LC_ALL", "C");
+    let Ended { status, said } = run("mke2fs", &mut command, MKE2FS_TIMEOUT)?;
+    if status.success() {
         return Ok(());
     }
-    let said = crate::boot_disk::printable(&String::from_utf8_lossy(&output.stderr), 500);
     let is_full = ["No space left on device", "Disk quota exceeded"].iter().any(|text| said.contains(text));
     Err(match is_full {
         true => StoreError::Full("make the file system of an ephemeral disk".to_owned()),
-        false => StoreError::Program { program: "mke2fs", said: format!("{}, {said}", output.status) },
+        false => StoreError::Program { program: "mke2fs", said: format!("{status}, {said}") },
     })
+}
+
+/// How a program ended.
+struct Ended {
+    status: ExitStatus,
+    /// The beginning of what it complained of.
+    said: String,
+}
+
+/// Runs a program of e2fsprogs, which is killed when it takes too long: a disk of the host that does not answer must not hold
+/// whoever waits for ever.
+fn run(program: &'static str, command: &mut Command, timeout: Duration) -> Result<Ended, StoreError> {
+    let doing = || failed(format!("run {program}, of the package e2fsprogs"));
+    // What it says stays in a pipe: it says a line or two, and one that says more than a pipe holds takes too long.
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(doing())?;
+    let deadline = Instant::now() + timeout;
+    let status = loop {
+        if let Some(status) = child.try_wait().map_err(doing())? {
+            break status;
+        }
+        if Instant::now() >= deadline {
+            child.kill().and_then(|()| child.wait().map(drop)).map_err(doing())?;
+            let said = format!("it took more than {} s, and was killed", timeout.as_secs());
+            return Err(StoreError::Program { program, said });
+        }
+        std::thread::sleep(LOOK);
+    };
+    let mut said = Vec::new();
+    if let Some(stderr) = child.stderr.take() {
+        stderr.take(SAID_BYTES).read_to_end(&mut said).map_err(doing())?;
+    }
+    Ok(Ended { status, said: crate::boot_disk::printable(&String::from_utf8_lossy(&said), 500) })
 }
 
 /// The unit of swap areas, on x86.
@@ -90,4 +129,30 @@ fn random_uuid() -> io::Result<[u8; 16]> {
     uuid[6] = uuid[6] & 0x0f | 0x40;
     uuid[8] = uuid[8] & 0x3f | 0x80;
     Ok(uuid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_takes_too_long_is_killed_and_told_of() {
+        let started = Instant::now();
+        let mut sleep = Command::new("sleep");
+        sleep.arg("60");
+        let error = run("sleep", &mut sleep, Duration::from_millis(50)).err().expect("it takes a minute");
+        assert!(matches!(&error, StoreError::Program { said, .. } if said.contains("killed")), "{error}");
+        assert!(started.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn how_a_program_ended_and_what_it_said_is_told() {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "echo no such thing >&2; exit 3"]);
+        let ended = run("sh", &mut shell, MKE2FS_TIMEOUT).expect("it runs");
+        assert_eq!((ended.status.code(), ended.said.trim()), (Some(3), "no such thing"));
+        let missing = run("mke2fs", &mut Command::new("/nowhere/mke2fs"), MKE2FS_TIMEOUT).err();
+        let missing = missing.expect("it is nowhere").to_string();
+        assert!(missing.contains("e2fsprogs"), "{missing}");
+    }
 }

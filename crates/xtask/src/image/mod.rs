@@ -1,5 +1,6 @@
 //! `cargo xtask image`: the guests that demo, tests and benchmarks run. Made once, by the recipes in `images/`.
 
+mod bare;
 mod debian;
 mod tiny;
 
@@ -7,14 +8,16 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
+pub use bare::bare;
 pub use debian::debian;
 pub use tiny::tiny;
 
 /// Makes an image, unless the same recipe was made before, and prints where it is.
 ///
-///   all      both of them
+///   all      all of them
 ///   tiny     a stock Debian cloud kernel and a busybox that runs one command: kernel, initrd, initrd with benchmarks
 ///   debian   Debian 12 with systemd, sshd and cloud-init, as one raw disk
+///   bare     for images that are bare file systems: the host's kernel, its initrd, a guest of a few lines
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Arguments {
@@ -29,6 +32,7 @@ enum Name {
     All,
     Tiny,
     Debian,
+    Bare,
 }
 
 /// Makes it and prints its files.
@@ -48,6 +52,15 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             debian::forget()?;
         }
         println!("{}", debian()?.display());
+    }
+    if wanted(Name::Bare) {
+        if arguments.force {
+            bare::forget()?;
+        }
+        let bare = bare()?;
+        for path in [bare.kernel, bare.initrd, bare.guest] {
+            println!("{}", path.display());
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -54,6 +54,7 @@ fn environment() -> anyhow::Result<Vec<OsString>> {
     let (bothyd, bothy) = build::daemon()?;
     let tiny = image::tiny()?;
     let debian = image::debian()?;
+    let bare = image::bare()?;
     let places = [
         ("BOTHY_VMM", vmm),
         ("BOTHY_BOTHYD", bothyd),
@@ -62,6 +63,9 @@ fn environment() -> anyhow::Result<Vec<OsString>> {
         ("BOTHY_TINY_INITRD", tiny.initrd),
         ("BOTHY_TINY_TOOLS", tiny.initrd_with_tools),
         ("BOTHY_DEBIAN", debian),
+        ("BOTHY_BARE_KERNEL", bare.kernel),
+        ("BOTHY_BARE_INITRD", bare.initrd),
+        ("BOTHY_BARE_GUEST", bare.guest),
     ];
     let mut environment: Vec<OsString> = vec!["env".into(), "BOTHY_REQUIRE_KVM=1".into()];
     for (name, path) in places {

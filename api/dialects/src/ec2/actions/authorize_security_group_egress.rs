@@ -1,0 +1,13 @@
+//! AuthorizeSecurityGroupEgress: lets something through that members of a group send.
+//!
+//! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AuthorizeSecurityGroupEgress.html>
+
+use compute::resource::Direction;
+
+use super::super::xml::Tree;
+use super::super::{Call, Refusal};
+use super::rules::authorize;
+
+pub async fn handle(call: &Call<'_>) -> Result<Tree, Refusal> {
+    authorize(call, Direction::Egress).await
+}

@@ -1,0 +1,176 @@
+//! The host: idle, but for noting what may pass in its networks.
+
+use std::net::SocketAddrV4;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use compute::capacity::Amounts;
+use compute::charge::Terms;
+use compute::compute::{
+    Compute, Config, DiskRequest, InstanceRequest, Launch, ManualClock, NewImage, Outside,
+};
+use compute::dns::Domains;
+use compute::id::{ImageId, InterfaceId, VpcId};
+use compute::identity::{AccountId, Identity};
+use compute::lifecycle::{Rules, State};
+use compute::outside::{
+    ConnectError, Connection, GroupCounts, GroupPlan, GuardPlan, HostError, NetworkPlan, Networks,
+};
+use compute::resource::{Catalog, Cloud, Instance, Tags};
+use compute::secrets::{SealingKey, SealingKeys};
+use compute::store::{Answer, MemoryStore};
+use idle_host::IdleHost;
+
+/// A core with two accounts.
+pub struct Host {
+    pub compute: Arc<Compute>,
+    pub networks: Arc<NotedNetworks>,
+    pub accounts: [String; 2],
+}
+
+/// Networks in which the last rules that were put in force are noted.
+#[derive(Default)]
+pub struct NotedNetworks(Mutex<Option<GuardPlan>>);
+
+impl NotedNetworks {
+    /// What may pass in the network that changed last.
+    pub fn in_force(&self) -> GuardPlan {
+        self.0.lock().unwrap().clone().unwrap_or_default()
+    }
+}
+
+impl Networks for NotedNetworks {
+    fn guard<'a>(&'a self, _: NetworkPlan, plan: &'a GuardPlan) -> Answer<'a, Result<(), HostError>> {
+        *self.0.lock().unwrap() = Some(plan.clone());
+        Box::pin(async { Ok(()) })
+    }
+    fn counts<'a>(
+        &'a self,
+        network: NetworkPlan,
+        group: &'a GroupPlan,
+    ) -> Answer<'a, Result<GroupCounts, HostError>> {
+        IdleHost.counts(network, group)
+    }
+    fn connect(
+        &self,
+        _: NetworkPlan,
+        _: InterfaceId,
+        _: SocketAddrV4,
+        _: Duration,
+    ) -> Answer<'_, Result<Box<dyn Connection>, ConnectError>> {
+        Box::pin(async { Err(ConnectError::Refused) })
+    }
+    fn remove(&self, _: VpcId) -> Answer<'_, Result<(), HostError>> {
+        Box::pin(async { Ok(()) })
+    }
+    fn present(&self) -> Answer<'_, Result<Vec<VpcId>, HostError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+}
+
+impl Host {
+    pub async fn start() -> Self {
+        let (networks, records) = (Arc::new(NotedNetworks::default()), Arc::new(MemoryStore::new()));
+        let keys = SealingKeys::new(vec![], SealingKey::generate());
+        let outside = Outside {
+            store: records.clone(),
+            machines: Arc::new(IdleHost),
+            networks: networks.clone(),
+            disks: Arc::new(IdleHost),
+            clock: Arc::new(ManualClock::new("2026-11-28T00:00:00Z".parse().unwrap())),
+            keys: keys.clone(),
+        };
+        let config = Config {
+            node: "node".to_owned(),
+            catalog: Catalog::default(),
+            capacity: Amounts { instances: 1000, vcpus: 1000, memory_mib: 1 << 20, disk_gib: 1 << 20 },
+            allowance: Amounts::UNLIMITED,
+            network: "10.98.0.0/22".parse().unwrap(),
+            dns: vec![],
+            ntp: vec![],
+            domains: Domains::new("eu.compute.internal", "eu.example").unwrap(),
+            mtu: 1500,
+            public_addresses: vec!["203.0.113.0/29".parse().unwrap()],
+            limits: Default::default(),
+            charging: Default::default(),
+            host_kernel: None,
+        };
+        let compute = Compute::new(config, outside);
+        compute.recover().await.unwrap();
+        let identity = Identity::new(records, keys);
+        let now = compute.clock().now();
+        let mut accounts = Vec::new();
+        for name in ["first", "second"] {
+            let made = identity.create_account(name, Amounts::UNLIMITED, now).await.unwrap();
+            accounts.push(AccountId::to_string(&made.id));
+        }
+        Self { compute, networks, accounts: accounts.try_into().unwrap() }
+    }
+
+    /// An image that everybody may launch: a bare file system if it has a kernel.
+    pub async fn image(&self, kernel: Option<&str>) -> ImageId {
+        let kernel = kernel.map(|cmdline| (PathBuf::from("/vmlinuz"), None, cmdline.to_owned()));
+        let name = if kernel.is_some() { "bare" } else { "disk" };
+        let new = NewImage { name: name.to_owned(), kernel, public: true, ..NewImage::default() };
+        let made = self.compute.import_image(&self.accounts[0], &new, PathBuf::from("/image"), None).await;
+        let (image, job) = made.unwrap();
+        while self.compute.job(&self.accounts[0], job.id).await.unwrap().ended.is_none() {
+            tokio::task::yield_now().await;
+        }
+        image.unwrap().id
+    }
+
+    /// Launches an instance, and waits until it runs.
+    pub async fn launch(&self, account: &str, request: InstanceRequest) -> Instance {
+        let launch = Launch {
+            account: account.to_owned(),
+            token: None,
+            kinds: vec![request],
+            allowance: Amounts::UNLIMITED,
+            dry_run: false,
+        };
+        let id = self.compute.launch(&launch).await.unwrap().instances[0].id;
+        loop {
+            let instance = self.compute.instance(account, id).await.unwrap();
+            if instance.state() == State::Running {
+                return instance;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// One instance of an image, without anything that can be left out.
+pub fn request(image: ImageId) -> InstanceRequest {
+    InstanceRequest {
+        min: 1,
+        max: 1,
+        cloud: Cloud::Ec2,
+        image,
+        instance_type: "m1.small".to_owned(),
+        name: String::new(),
+        description: String::new(),
+        host_name: None,
+        key_pair: None,
+        password: None,
+        user_data: vec![],
+        metadata: Default::default(),
+        metadata_options: Default::default(),
+        config_drive: false,
+        role: None,
+        system_disk: DiskRequest { delete_with_instance: true, ..DiskRequest::default() },
+        disks: vec![],
+        zone: None,
+        subnet: None,
+        private_address: None,
+        public_address: false,
+        security_groups: vec![],
+        tags: Tags::default(),
+        volume_tags: Tags::default(),
+        terms: Terms::PayAsYouGo { release: None },
+        rules: Rules::NOTHING_WITHOUT_VM,
+        protected: false,
+        dialect: serde_json::Value::Null,
+    }
+}
