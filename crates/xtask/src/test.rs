@@ -1,5 +1,6 @@
 //! `cargo xtask test`: all tests, tier by tier, the cheap ones first.
 
+mod clients;
 mod contract;
 mod node;
 

@@ -6,7 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use native_api::{
-    Client, ClientError, ConsoleHistory, Endpoint, ImageId, InstanceId, Job, JobState, Operation, Options,
+    Client, ClientError, ConsoleHistory, Credentials, Endpoint, ImageId, InstanceId, Job, JobState,
+    Operation, Options,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -15,6 +16,9 @@ use crate::{BOOT, Images, Network, leavings};
 
 /// How often it is looked whether the daemon is there.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// Where a daemon listens in its network, for callers with keys.
+const LISTEN: &str = "127.0.0.1:8775";
 
 /// A host's daemon. Dropping it clears the host: a test that failed leaves no guest.
 pub struct Node {
@@ -32,7 +36,7 @@ impl Node {
     pub fn new(images: &Images, folder: &Path, more: &str) -> Self {
         let text = format!(
             "state_folder = '{0}/state'\nrun_folder = '{0}/run'\nhost_key = '{0}/key/host-key'\nvmm = '{1}'\n[api]\n\
-             socket = '{0}/run/api.sock'\n[capacity.overcommit]\nvcpus = 1000\n[limits]\nstart = 600\nterminate = 2\n\
+             socket = '{0}/run/api.sock'\nlisten = ['{LISTEN}']\n[capacity.overcommit]\nvcpus = 1000\n[limits]\nstart = 600\nterminate = 2\n\
              {more}",
             folder.display(),
             images.vmm.display(),
@@ -46,6 +50,13 @@ impl Node {
             bothy: images.bothy.clone(),
             daemon: None,
         }
+    }
+
+    /// Who asks it with a key.
+    pub fn caller(&self, credentials: Credentials) -> Client {
+        let endpoint = format!("http://{LISTEN}").parse().expect("it is an endpoint");
+        let options = Options { credentials: Some(credentials), ..Options::default() };
+        Client::new(endpoint, options).expect("without TLS it needs no certificates")
     }
 
     fn command(&self) -> Command {

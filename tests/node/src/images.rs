@@ -26,6 +26,8 @@ pub struct Images {
     pub bare_initrd: PathBuf,
     /// Such an image: an ext3 file system, whose init tells what it finds.
     pub bare_guest: PathBuf,
+    /// A folder with `clients.py`, which asks as clouds' own clients do, and with these clients.
+    pub clients: PathBuf,
     /// A folder on a file system that knows O_DIRECT and reflinks.
     pub scratch: PathBuf,
 }
@@ -51,6 +53,7 @@ impl Images {
             bare_kernel: path("BOTHY_BARE_KERNEL")?,
             bare_initrd: path("BOTHY_BARE_INITRD")?,
             bare_guest: path("BOTHY_BARE_GUEST")?,
+            clients: path("BOTHY_CLIENTS")?,
             scratch: path("HOST_VM_SCRATCH")?,
         })
     }

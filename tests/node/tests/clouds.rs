@@ -2,12 +2,12 @@
 //! find its datasource, its name, its keys and its user data, and everything that its metadata service lists. Each reports on its
 //! console (`clouds/report.py`).
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use native_api::{Instance, Launched, Operation, UserData};
+use native_api::{Credentials, Instance, InstanceId, Launched, Operation, Principal, UserData};
 use node::{BOOT, Images, LOGIN, Network, Node, on_host};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -16,6 +16,9 @@ use sha2::{Digest, Sha256};
 const REPORT: &str = include_str!("clouds/report.py");
 /// Where guests' public addresses are from.
 const PUBLIC: &str = "[network]\npublic_addresses = ['203.0.113.0/28']\n";
+/// A script that gives a guest a name server, a repository and a time server of its own, as Alibaba Cloud's manual does for
+/// CentOS.
+const OWN_SERVICES: &str = include_str!("clouds/own_services.sh");
 /// How often a guest is tried to be logged in to.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -33,6 +36,9 @@ struct Case {
     /// What it walks, and what it asks for. The first is asked without a token and with a wrong one, too.
     walk: &'static [&'static str],
     ask: &'static [&'static str],
+    /// Which of the cloud's own clients get credentials of it (`clients.py`), and where they have the id of the key, its secret
+    /// and its token.
+    clients: &'static [(&'static str, [&'static str; 3])],
     /// The answers to a request for a token, to one without a token and to one with a wrong token.
     statuses: [u16; 3],
 }
@@ -43,6 +49,8 @@ const ALIBABA_TOKEN: [&str; 3] =
     ["/latest/api/token", "X-aliyun-ecs-metadata-token-ttl-seconds", "X-aliyun-ecs-metadata-token"];
 const HUAWEI_TOKEN: [&str; 3] =
     ["/meta-data/latest/api/token", "X-Metadata-Token-Ttl-Seconds", "X-Metadata-Token"];
+
+const PLAIN: [&str; 3] = ["/id", "/secret", "/token"];
 
 fn cases() -> [Case; 4] {
     [
@@ -66,13 +74,17 @@ fn cases() -> [Case; 4] {
                 "/latest/meta-data/block-device-mapping/root",
                 "/latest/dynamic/instance-identity/document",
             ],
+            clients: &[(
+                "botocore",
+                ["/credentials/access_key", "/credentials/secret_key", "/credentials/token"],
+            )],
             statuses: [200, 401, 401],
         },
         Case {
             launch: json!({"cloud": "alibaba", "instance_type": "ecs.t1.small"}),
             name: "alibaba",
             datasource: "DataSourceAliYun",
-            is_script: false,
+            is_script: true,
             address: "http://100.100.100.200",
             token: ALIBABA_TOKEN,
             walk: &["/latest/meta-data/", "/2016-01-01/meta-data/", "/latest/dynamic/"],
@@ -85,6 +97,7 @@ fn cases() -> [Case; 4] {
                 "/latest/meta-data/Ram/security-credentials/guest",
                 "/latest/dynamic/instance-identity/document",
             ],
+            clients: &[("alibaba", PLAIN), ("alibaba with tokens only", PLAIN)],
             statuses: [200, 200, 401],
         },
         Case {
@@ -110,6 +123,7 @@ fn cases() -> [Case; 4] {
                 "/latest/meta-data/public-ipv4",
                 "/latest/meta-data/public-keys/0/openssh-key",
             ],
+            clients: &[("huawei", PLAIN)],
             statuses: [200, 200, 401],
         },
         Case {
@@ -122,6 +136,7 @@ fn cases() -> [Case; 4] {
             token: HUAWEI_TOKEN,
             walk: &[],
             ask: &["/openstack", "/openstack/latest/meta_data.json", "/latest/user-data"],
+            clients: &[],
             statuses: [403, 403, 403],
         },
     ]
@@ -170,8 +185,10 @@ async fn story(images: &Images, node: &mut Node) {
         check(case, &instance, &pair, &ops, &report);
         let public = instance.public_address.expect("it was asked for").to_string();
         let (user, key) = if case.is_script { ("debian", "pair") } else { ("ops", "ops") };
-        let said = ssh(&node.folder, key, &format!("{user}@{public}"), "sudo -n id -u; hostname");
+        let guest = Guest { folder: &node.folder, key, who: format!("{user}@{public}") };
+        let said = guest.run("sudo -n id -u; hostname", None);
         assert_eq!(said, format!("0\n{}\n", case.name));
+        own_clients(node, images, case, &guest, &id).await;
         node.bothy(&["terminate", id.as_str(), "--wait", "--timeout", &BOOT.as_secs().to_string()]);
     }
     node.end();
@@ -200,7 +217,8 @@ fn user_data(case: &Case, ops: &str) -> String {
     let command = ["systemd-run", "--no-block", "--unit", "report", "python3", "/root/report", &asked];
     if case.is_script {
         let [words @ .., asked] = &command;
-        return format!("#!/bin/sh\ncat >/root/report <<'END'\n{REPORT}END\n{} '{asked}'\n", words.join(" "));
+        let words = words.join(" ");
+        return format!("{OWN_SERVICES}cat >/root/report <<'END'\n{REPORT}END\n{words} '{asked}'\n");
     }
     let user = json!({"name": "ops", "sudo": "ALL=(ALL) NOPASSWD:ALL", "shell": "/bin/bash", "ssh_authorized_keys": [ops]});
     let config = json!({
@@ -224,6 +242,15 @@ fn check(case: &Case, instance: &Instance, pair: &str, ops: &str, report: &Value
     assert_eq!(report["host_name"], name);
     let address = instance.private_address.expect("it has one").to_string();
     assert_eq!(report["addresses"], address, "{name}");
+
+    if case.is_script {
+        let services = [
+            "nameserver 10.9.1.1",
+            "deb http://mirror.example/debian bookworm main",
+            "[Time]\nNTP=ntp1.example",
+        ];
+        assert_eq!(report["configured"], json!(services), "{name}");
+    }
 
     let known = |user: &str, key: &str| {
         let words = |line: &str| line.split(' ').take(2).map(str::to_owned).collect::<Vec<_>>();
@@ -270,6 +297,47 @@ fn check(case: &Case, instance: &Instance, pair: &str, ops: &str, report: &Value
     }
 }
 
+/// Lets the cloud's own clients ask in the guest, once where it is as it was launched and once where tokens are required, and
+/// asks the daemon who has the credentials that they get.
+async fn own_clients(node: &Node, images: &Images, case: &Case, guest: &Guest<'_>, id: &InstanceId) {
+    if case.clients.is_empty() {
+        return;
+    }
+    let archive = node.folder.join("clients.tar");
+    // Nobody here asks what the services have to offer, of which most of botocore is.
+    let mut tar = Command::new("tar");
+    tar.arg("-cf").arg(&archive).args(["--exclude=botocore/data/*/*", "-C"]).arg(&images.clients).arg(".");
+    let status = tar.status();
+    assert!(status.expect("tar is there").success());
+    guest.run("mkdir clients && tar -x -C clients", Some(&archive));
+    for is_required in [false, true] {
+        if is_required {
+            let change = json!({"metadata_options": {"tokens": "required"}});
+            let _: Instance = node.ask(Operation::UpdateInstance, &[id.as_str()], &change).await;
+        }
+        for (client, places) in case.clients {
+            let said = guest.run(&format!("python3 clients/clients.py '{client}'"), None);
+            let got: Value =
+                serde_json::from_str(&said).unwrap_or_else(|error| panic!("{client}: {error}: {said}"));
+            let [access_key, secret, token] = places.map(|place| got.pointer(place).and_then(Value::as_str));
+            let credentials = Credentials {
+                access_key: access_key
+                    .and_then(|id| id.parse().ok())
+                    .unwrap_or_else(|| panic!("{client}: {said}")),
+                secret: secret.unwrap_or_default().to_owned(),
+                security_token: token.map(str::to_owned),
+            };
+            let caller = node
+                .caller(credentials)
+                .get_caller()
+                .await
+                .unwrap_or_else(|error| panic!("{client}: {error}"));
+            let Principal::Role(session) = &caller.principal else { panic!("{client}: {caller:?}") };
+            assert_eq!(session.role.as_str(), "guest", "{client}");
+        }
+    }
+}
+
 /// Makes a key, and gives its public half.
 fn key(folder: &Path, name: &str) -> String {
     let path = folder.join(name);
@@ -281,23 +349,42 @@ fn key(folder: &Path, name: &str) -> String {
     fs::read_to_string(path.with_extension("pub")).expect("it was made").trim().to_owned()
 }
 
-/// Logs in, and runs a command there.
-fn ssh(folder: &Path, key: &str, who: &str, command: &str) -> String {
-    let deadline = Instant::now() + BOOT;
-    loop {
-        let mut ssh = Command::new("ssh");
-        for option in
-            ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "BatchMode=yes", "ConnectTimeout=60"]
-        {
-            ssh.args(["-o", option]);
+/// A guest that can be logged in to.
+struct Guest<'a> {
+    /// Where keys are.
+    folder: &'a Path,
+    /// The key's name.
+    key: &'static str,
+    /// Who logs in where.
+    who: String,
+}
+
+impl Guest<'_> {
+    /// Runs a command there, with this file as what it reads, and says what it printed.
+    fn run(&self, command: &str, input: Option<&Path>) -> String {
+        let (key, deadline) = (self.folder.join(self.key), Instant::now() + BOOT);
+        loop {
+            let mut ssh = Command::new("ssh");
+            for option in [
+                "StrictHostKeyChecking=no",
+                "UserKnownHostsFile=/dev/null",
+                "BatchMode=yes",
+                "ConnectTimeout=60",
+            ] {
+                ssh.args(["-o", option]);
+            }
+            let input = input.map(|path| File::open(path).expect("it was made"));
+            ssh.stdin(input.map_or_else(Stdio::null, Stdio::from));
+            let output = ssh.arg("-i").arg(&key).args([&self.who, command]).output();
+            let output = output.expect("ssh is there: package openssh-client");
+            if output.status.success() {
+                return String::from_utf8_lossy(&output.stdout).into_owned();
+            }
+            let said = String::from_utf8_lossy(&output.stderr);
+            // Only what ssh itself could not do is tried again.
+            let is_final = output.status.code() != Some(255) || Instant::now() > deadline;
+            assert!(!is_final, "{command} as {}: {}: {said}", self.who, output.status);
+            std::thread::sleep(LOOK);
         }
-        let output = ssh.arg("-i").arg(folder.join(key)).args([who, command]).stdin(Stdio::null()).output();
-        let output = output.expect("ssh is there: package openssh-client");
-        if output.status.success() {
-            return String::from_utf8_lossy(&output.stdout).into_owned();
-        }
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(Instant::now() < deadline, "{who} cannot log in within {BOOT:?}: {said}");
-        std::thread::sleep(LOOK);
     }
 }

@@ -11,6 +11,7 @@ use std::thread;
 
 use anyhow::{Context, ensure};
 
+use super::clients;
 use crate::progress::Step;
 use crate::{build, host_vm, image, packages, probe};
 
@@ -66,6 +67,7 @@ fn environment() -> anyhow::Result<Vec<OsString>> {
         ("BOTHY_BARE_KERNEL", bare.kernel),
         ("BOTHY_BARE_INITRD", bare.initrd),
         ("BOTHY_BARE_GUEST", bare.guest),
+        ("BOTHY_CLIENTS", clients::install()?),
     ];
     let mut environment: Vec<OsString> = vec!["env".into(), "BOTHY_REQUIRE_KVM=1".into()];
     for (name, path) in places {

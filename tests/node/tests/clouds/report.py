@@ -15,6 +15,8 @@ import urllib.request
 
 ASKED = json.loads(sys.argv[1])
 USERS = ["debian", "ops"]
+# What a script of the user's writes.
+CONFIGURED = ["/etc/resolv.conf", "/etc/apt/sources.list.d/own.list", "/etc/systemd/timesyncd.conf.d/own.conf"]
 DMI = ["sys_vendor", "product_name", "product_serial", "product_uuid", "chassis_asset_tag"]
 
 
@@ -90,6 +92,7 @@ def report():
         "instance_id": run("cloud-init", "query", "instance_id"),
         "host_name": run("hostname"),
         "keys": {user: text(f"/home/{user}/.ssh/authorized_keys") for user in USERS},
+        "configured": [text(path) for path in CONFIGURED],
         "dmi": {name: text("/sys/class/dmi/id/" + name) for name in DMI},
         "addresses": run("hostname", "--all-ip-addresses"),
         "metadata": metadata(),
