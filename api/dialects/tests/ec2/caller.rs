@@ -53,22 +53,28 @@ pub struct Answered {
     pub text: String,
 }
 
+/// Serves this API until the sender is dropped, and says where.
+pub async fn serve(node: &Node, identity: &Arc<Identity>) -> (SocketAddr, watch::Sender<bool>) {
+    let limits = Limits { body: Duration::from_millis(500), ..Limits::default() };
+    let service = Service::new(node.compute.clone(), identity.clone(), limits);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (ending, mut end) = watch::channel(false);
+    tokio::spawn(async move {
+        let ended = async move {
+            let _ = end.wait_for(|end| *end).await;
+        };
+        service.serve_tcp(listener, None, ended).await;
+    });
+    (address, ending)
+}
+
 impl Host {
     pub async fn start() -> Self {
         let node = Node::start().await;
-        let limits = Limits { body: Duration::from_millis(500), ..Limits::default() };
         let identity = Identity::new(node.compute.store().clone(), node.compute.keys().clone());
         let identity = Arc::new(identity);
-        let service = Service::new(node.compute.clone(), identity.clone(), limits);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (ending, mut end) = watch::channel(false);
-        tokio::spawn(async move {
-            let ended = async move {
-                let _ = end.wait_for(|end| *end).await;
-            };
-            service.serve_tcp(listener, None, ended).await;
-        });
+        let (address, ending) = serve(&node, &identity).await;
         Self { node, identity, address, _ending: ending }
     }
 
