@@ -115,7 +115,7 @@ async fn an_instance_is_the_same_through_all_apis() {
         (&json!("t3.small"), &json!("t3.small"))
     );
     assert_eq!(alibaba["ImageId"], host.host.image());
-    assert_eq!(ec2.all("imageId"), [host.image.clone()]);
+    assert_eq!(ec2.all("imageId"), [host.image.as_str()]);
     assert_eq!(alibaba["Tags"]["Tag"], json!([{"TagKey": "team", "TagValue": "blue"}]));
     let disk =
         host.alibaba.ecs("DescribeDisks", &[("InstanceId", &id)]).await["Disks"]["Disk"][0]["DiskId"].clone();
