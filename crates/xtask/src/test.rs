@@ -88,7 +88,7 @@ fn unit(filter: Option<&str>) -> anyhow::Result<()> {
 /// Those of the metadata service run in a network namespace of their own.
 fn sdk(filter: Option<&str>) -> anyhow::Result<()> {
     packages::ensure(&["iproute2", "python3-venv", "util-linux"])?;
-    for (package, test) in [("metadata", "imds"), ("dialects", "alibaba")] {
+    for (package, test) in [("metadata", "imds"), ("dialects", "alibaba"), ("dialects", "ec2")] {
         let mut command = cargo();
         command.args(["test", "--package", package, "--test", test, "--"]);
         let status = command.arg(filter.unwrap_or("clients::")).env("BOTHY_REQUIRE_CLIENTS", "1").status();

@@ -32,13 +32,15 @@ pub fn authorize(call: &Call<'_>, row: &Row) -> Result<(), Refusal> {
         match *target {
             Target::All => ask(call, &action, "*")?,
             Target::Every(kind) => ask(call, &action, &resource(call, kind, "*"))?,
-            Target::Named(kind, parameters) => {
+            Target::Named(kind, parameters) | Target::Given(kind, parameters) => {
                 let mut ids = Vec::new();
                 for parameter in parameters {
                     ids.extend(call.parameters.list(parameter)?);
                 }
                 // Without a name the handler has nothing to do it with; whoever may not is told that first.
-                let ids = if ids.is_empty() { vec!["*".to_owned()] } else { ids };
+                if ids.is_empty() && matches!(target, Target::Named(..)) {
+                    ids.push("*".to_owned());
+                }
                 for id in ids {
                     ask(call, &action, &resource(call, kind, &id))?;
                 }

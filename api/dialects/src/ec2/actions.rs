@@ -5,39 +5,81 @@ mod act;
 mod address;
 mod allocate_address;
 mod associate_address;
+mod assume_role;
 mod attach_network_interface;
+mod attach_volume;
 mod authorize_security_group_egress;
 mod authorize_security_group_ingress;
+mod create_image;
+mod create_key_pair;
 mod create_network_interface;
 mod create_security_group;
+mod create_snapshot;
 mod create_subnet;
+mod create_tags;
+mod create_volume;
 mod create_vpc;
+mod delete_key_pair;
 mod delete_network_interface;
 mod delete_security_group;
+mod delete_snapshot;
 mod delete_subnet;
+mod delete_tags;
+mod delete_volume;
 mod delete_vpc;
+mod deregister_image;
 mod describe_account_attributes;
 mod describe_addresses;
 mod describe_availability_zones;
+mod describe_image_attribute;
+mod describe_images;
+mod describe_instance_attribute;
+mod describe_instance_status;
+mod describe_instance_types;
+mod describe_instances;
+mod describe_key_pairs;
 mod describe_network_interfaces;
 mod describe_regions;
 mod describe_security_group_rules;
 mod describe_security_groups;
+mod describe_snapshots;
 mod describe_subnets;
+mod describe_tags;
+mod describe_volumes;
 mod describe_vpcs;
 mod detach_network_interface;
+mod detach_volume;
+mod devices;
 mod disassociate_address;
 mod get_caller_identity;
+mod get_console_output;
+mod image;
+mod import_key_pair;
+mod instance;
 mod interface;
+mod key_pair;
+mod modify_image_attribute;
+mod modify_instance_attribute;
+mod modify_instance_metadata_options;
+mod modify_volume;
 mod permissions;
+mod reboot_instances;
 mod refusals;
+mod register_image;
 mod release_address;
+mod reset_image_attribute;
 mod revoke_security_group_egress;
 mod revoke_security_group_ingress;
 mod rules;
+mod run_instances;
 mod security_group;
+mod snapshot;
 mod start_instances;
+mod stop_instances;
 mod subnet;
+mod tagged;
+mod terminate_instances;
+mod volume;
 mod vpc;
 mod words;
 
@@ -69,6 +111,8 @@ pub enum Target {
     Every(&'static str),
     /// What these parameters name, of this kind.
     Named(&'static str, &'static [&'static str]),
+    /// What these parameters name, of this kind, if they are there.
+    Given(&'static str, &'static [&'static str]),
     /// What `ResourceId` names, whatever it is.
     Tagged,
 }
@@ -126,38 +170,93 @@ const NEW_INTERFACE: &[Target] = &[
 ];
 const NEW_SUBNET: &[Target] = &[Target::Every("subnet"), Target::Named("vpc", &["VpcId"])];
 
+const VOLUME: &[Target] = &[Target::Named("volume", &["VolumeId"])];
+const VOLUME_AND_INSTANCE: &[Target] =
+    &[Target::Named("volume", &["VolumeId"]), Target::Given("instance", &["InstanceId"])];
+const SNAPSHOT: &[Target] = &[Target::Named("snapshot", &["SnapshotId"])];
+const NEW_SNAPSHOT: &[Target] = &[Target::Every("snapshot"), Target::Named("volume", &["VolumeId"])];
+const IMAGE: &[Target] = &[Target::Named("image", &["ImageId"])];
+const NEW_IMAGE: &[Target] =
+    &[Target::Every("image"), Target::Every("snapshot"), Target::Named("instance", &["InstanceId"])];
+const KEY_PAIR: &[Target] = &[Target::Named("key-pair", &["KeyName", "KeyPairId"])];
+const TAGGED: &[Target] = &[Target::Tagged];
+const LAUNCH: &[Target] = &[
+    Target::Every("instance"),
+    Target::Every("network-interface"),
+    Target::Every("volume"),
+    Target::Named("image", &["ImageId"]),
+    Target::Given("key-pair", &["KeyName"]),
+    Target::Given("security-group", &["SecurityGroupId", "NetworkInterface.1.SecurityGroupId"]),
+    Target::Given("subnet", &["SubnetId", "NetworkInterface.1.SubnetId"]),
+];
+
 /// All actions, by their names within each API.
 #[rustfmt::skip]
 pub static ROWS: &[Row] = &[
     row!(Ec2, "AllocateAddress", Changes, &[Target::Every("elastic-ip")], allocate_address),
     row!(Ec2, "AssociateAddress", Changes, ADDRESS_AND_INSTANCE, associate_address),
     row!(Ec2, "AttachNetworkInterface", Changes, INTERFACE_AND_INSTANCE, attach_network_interface),
+    row!(Ec2, "AttachVolume", Changes, VOLUME_AND_INSTANCE, attach_volume),
     row!(Ec2, "AuthorizeSecurityGroupEgress", Changes, GROUP, authorize_security_group_egress),
     row!(Ec2, "AuthorizeSecurityGroupIngress", Changes, GROUP, authorize_security_group_ingress),
+    row!(Ec2, "CreateImage", Changes, NEW_IMAGE, create_image),
+    row!(Ec2, "CreateKeyPair", Changes, KEY_PAIR, create_key_pair),
     row!(Ec2, "CreateNetworkInterface", Changes, NEW_INTERFACE, create_network_interface),
     row!(Ec2, "CreateSecurityGroup", Changes, &[Target::Every("security-group")], create_security_group),
+    row!(Ec2, "CreateSnapshot", Changes, NEW_SNAPSHOT, create_snapshot),
     row!(Ec2, "CreateSubnet", Changes, NEW_SUBNET, create_subnet),
+    row!(Ec2, "CreateTags", Changes, TAGGED, create_tags),
+    row!(Ec2, "CreateVolume", Changes, &[Target::Every("volume")], create_volume),
     row!(Ec2, "CreateVpc", Changes, &[Target::Every("vpc")], create_vpc),
+    row!(Ec2, "DeleteKeyPair", Changes, KEY_PAIR, delete_key_pair),
     row!(Ec2, "DeleteNetworkInterface", Changes, INTERFACE, delete_network_interface),
     row!(Ec2, "DeleteSecurityGroup", Changes, GROUP, delete_security_group),
+    row!(Ec2, "DeleteSnapshot", Changes, SNAPSHOT, delete_snapshot),
     row!(Ec2, "DeleteSubnet", Changes, &[Target::Named("subnet", &["SubnetId"])], delete_subnet),
+    row!(Ec2, "DeleteTags", Changes, TAGGED, delete_tags),
+    row!(Ec2, "DeleteVolume", Changes, VOLUME, delete_volume),
     row!(Ec2, "DeleteVpc", Changes, &[Target::Named("vpc", &["VpcId"])], delete_vpc),
+    row!(Ec2, "DeregisterImage", Changes, IMAGE, deregister_image),
     row!(Ec2, "DescribeAccountAttributes", Reads, ALL, describe_account_attributes),
     row!(Ec2, "DescribeAddresses", Reads, ALL, describe_addresses),
     row!(Ec2, "DescribeAvailabilityZones", Reads, ALL, describe_availability_zones),
+    row!(Ec2, "DescribeImageAttribute", Reads, IMAGE, describe_image_attribute),
+    row!(Ec2, "DescribeImages", Reads, ALL, describe_images),
+    row!(Ec2, "DescribeInstanceAttribute", Reads, INSTANCES, describe_instance_attribute),
+    row!(Ec2, "DescribeInstanceStatus", Reads, ALL, describe_instance_status),
+    row!(Ec2, "DescribeInstanceTypes", Reads, ALL, describe_instance_types),
+    row!(Ec2, "DescribeInstances", Reads, ALL, describe_instances),
+    row!(Ec2, "DescribeKeyPairs", Reads, ALL, describe_key_pairs),
     row!(Ec2, "DescribeNetworkInterfaces", Reads, ALL, describe_network_interfaces),
     row!(Ec2, "DescribeRegions", Reads, ALL, describe_regions),
     row!(Ec2, "DescribeSecurityGroupRules", Reads, ALL, describe_security_group_rules),
     row!(Ec2, "DescribeSecurityGroups", Reads, ALL, describe_security_groups),
+    row!(Ec2, "DescribeSnapshots", Reads, ALL, describe_snapshots),
     row!(Ec2, "DescribeSubnets", Reads, ALL, describe_subnets),
+    row!(Ec2, "DescribeTags", Reads, ALL, describe_tags),
+    row!(Ec2, "DescribeVolumes", Reads, ALL, describe_volumes),
     row!(Ec2, "DescribeVpcs", Reads, ALL, describe_vpcs),
     row!(Ec2, "DetachNetworkInterface", Changes, &[Target::Every("network-interface")], detach_network_interface),
+    row!(Ec2, "DetachVolume", Changes, VOLUME_AND_INSTANCE, detach_volume),
     row!(Ec2, "DisassociateAddress", Changes, &[Target::Every("elastic-ip")], disassociate_address),
+    row!(Ec2, "GetConsoleOutput", Reads, INSTANCES, get_console_output),
+    row!(Ec2, "ImportKeyPair", Changes, KEY_PAIR, import_key_pair),
+    row!(Ec2, "ModifyImageAttribute", Changes, IMAGE, modify_image_attribute),
+    row!(Ec2, "ModifyInstanceAttribute", Changes, INSTANCES, modify_instance_attribute),
+    row!(Ec2, "ModifyInstanceMetadataOptions", Changes, INSTANCES, modify_instance_metadata_options),
+    row!(Ec2, "ModifyVolume", Changes, VOLUME, modify_volume),
+    row!(Ec2, "RebootInstances", Changes, INSTANCES, reboot_instances),
+    row!(Ec2, "RegisterImage", Changes, &[Target::Every("image")], register_image),
     row!(Ec2, "ReleaseAddress", Changes, ADDRESS, release_address),
+    row!(Ec2, "ResetImageAttribute", Changes, IMAGE, reset_image_attribute),
     row!(Ec2, "RevokeSecurityGroupEgress", Changes, GROUP, revoke_security_group_egress),
     row!(Ec2, "RevokeSecurityGroupIngress", Changes, GROUP, revoke_security_group_ingress),
+    row!(Ec2, "RunInstances", Tries, LAUNCH, run_instances),
     row!(Ec2, "StartInstances", Changes, INSTANCES, start_instances),
+    row!(Ec2, "StopInstances", Changes, INSTANCES, stop_instances),
+    row!(Ec2, "TerminateInstances", Changes, INSTANCES, terminate_instances),
     // The core decides who may assume which role; who one is, one may always know.
+    row!(Sts, "AssumeRole", Changes, &[], assume_role),
     row!(Sts, "GetCallerIdentity", Reads, &[], get_caller_identity),
 ];
 

@@ -267,9 +267,8 @@ impl Refusal {
         let code = match parameter {
             "page_token" => "InvalidNextToken",
             "public_key" => "InvalidKey.Format",
-            "cidr" => "InvalidParameterValue",
-            "tags" => "InvalidParameterValue",
-            "count" => "InvalidParameterValue",
+            "disks" | "system_disk" => "InvalidBlockDeviceMapping",
+            "security_groups" => "InvalidParameter",
             _ => "InvalidParameterValue",
         };
         Self::new(400, code, message)

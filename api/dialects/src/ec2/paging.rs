@@ -54,6 +54,39 @@ impl Paging {
     }
 }
 
+/// A page that is being filled from a list of the core's, which gives it in parts.
+#[derive(Debug)]
+pub struct Pages<T> {
+    items: Vec<T>,
+    paging: Paging,
+    is_full: bool,
+}
+
+impl<T> Pages<T> {
+    /// The page that a request asks for, as `Paging::read` says.
+    pub fn read(parameters: &Parameters, is_named: bool) -> Result<Self, Refusal> {
+        Ok(Self { items: Vec::new(), paging: Paging::read(parameters, is_named)?, is_full: false })
+    }
+
+    /// From where on and how many are still wanted, if any are.
+    pub fn wants(&self) -> Option<(Option<String>, usize)> {
+        let more = self.paging.size - self.items.len();
+        (!self.is_full).then(|| (self.paging.after.clone(), more))
+    }
+
+    /// Takes what the core gave, and where it would go on.
+    pub fn add(&mut self, items: impl IntoIterator<Item = T>, next: Option<String>) {
+        self.items.extend(items);
+        self.is_full = next.is_none() || self.items.len() >= self.paging.size;
+        self.paging.after = next;
+    }
+
+    /// All that is on the page, and where the next begins.
+    pub fn done(self) -> (Vec<T>, Option<String>) {
+        (self.items, self.paging.after)
+    }
+}
+
 /// Where to go on, as answers tell it; `next` is the core's word for it.
 pub fn next(tree: Tree, next: Option<&str>) -> Tree {
     tree.text_if("nextToken", next.map(|next| URL_SAFE_NO_PAD.encode(next)))
@@ -77,6 +110,21 @@ mod tests {
         let token = told.trim_start_matches("<r><nextToken>").trim_end_matches("</nextToken></r>");
         let second = Paging::read(&of(&[("MaxResults", "2"), ("NextToken", token)]), false).unwrap();
         assert_eq!(second.cut(vec!["a", "b", "c"], |item| (*item).to_owned()), (vec!["c"], None));
+    }
+
+    #[test]
+    fn a_page_is_filled_in_parts() {
+        let mut pages = Pages::read(&of(&[("MaxResults", "3")]), false).unwrap();
+        assert_eq!(pages.wants(), Some((None, 3)));
+        pages.add(["a"], Some("b".to_owned()));
+        assert_eq!(pages.wants(), Some((Some("b".to_owned()), 2)));
+        pages.add(["c", "d"], Some("d".to_owned()));
+        assert_eq!(pages.wants(), None);
+        assert_eq!(pages.done(), (vec!["a", "c", "d"], Some("d".to_owned())));
+        let mut all = Pages::read(&of(&[]), false).unwrap();
+        all.add(["a"], Some("a".to_owned()));
+        all.add([], None);
+        assert_eq!((all.wants(), all.done()), (None, (vec!["a"], None)));
     }
 
     #[test]

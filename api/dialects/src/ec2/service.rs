@@ -22,7 +22,7 @@ use super::query::{self, Asked, MAX_BODY_BYTES};
 use super::version::{Api, Version};
 use super::xml::Tree;
 use super::{Call, Inner, access, soap};
-use crate::server::{self, Answer, Api as _, Limits, Listener, Peer, Place, close_after, drain, read_body};
+use crate::server::{self, Answer, Limits, Listener, Peer, Place, close_after, drain, read_body};
 
 /// Amazon's EC2 API.
 #[derive(Clone)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::launch::{MAX_VOLUME_GIB, check_name};
-use super::{Compute, ComputeError, Listed, Token};
+use super::{Compute, ComputeError, Listed, NewSnapshot, Token};
 use crate::id::{ImageId, SnapshotId};
 use crate::resource::{Architecture, Image, ImageBoot, ImageState, Job, JobKind, Resource, Tags};
 use crate::store::{Condition, Transaction, put};
@@ -107,7 +107,7 @@ impl Compute {
         }
         let image = self.new_image(account, new, None).await?;
         let kind = JobKind::ImportImage { image: image.id, source, sha256 };
-        self.begin_image(account, image, kind, new.token.as_ref()).await
+        self.begin_image(account, image, kind, new.token.as_ref(), Transaction::default()).await
     }
 
     /// Makes an image of a snapshot.
@@ -129,7 +129,29 @@ impl Compute {
         let mut image = self.new_image(account, new, Some(snapshot.id)).await?;
         image.min_disk_gib = image.min_disk_gib.max(snapshot.size_mib.div_ceil(1024));
         let kind = JobKind::CopyImage { image: image.id, snapshot: snapshot.id, take: false };
-        self.begin_image(account, image, kind, new.token.as_ref()).await
+        self.begin_image(account, image, kind, new.token.as_ref(), Transaction::default()).await
+    }
+
+    /// Makes an image of a volume, as it is when the job comes to it: a snapshot of it, which stays, and an image of that.
+    ///
+    /// # Errors
+    ///
+    /// As `image_of_snapshot` and `create_snapshot`. There is neither then.
+    pub async fn image_of_volume(
+        self: &Arc<Self>,
+        account: &str,
+        new: &NewImage,
+        new_snapshot: &NewSnapshot,
+    ) -> Result<(Option<Image>, Job), ComputeError> {
+        if let Some(result) = self.used_token(account, new.token.as_ref()).await? {
+            return self.asked_before(account, &result).await;
+        }
+        let _referring = self.references.read().await;
+        let (snapshot, with) = self.new_snapshot(account, new_snapshot).await?;
+        let mut image = self.new_image(account, new, Some(snapshot.id)).await?;
+        image.min_disk_gib = image.min_disk_gib.max(snapshot.size_mib.div_ceil(1024));
+        let kind = JobKind::CopyImage { image: image.id, snapshot: snapshot.id, take: false };
+        self.begin_image(account, image, kind, new.token.as_ref(), with).await
     }
 
     async fn new_image(
@@ -177,6 +199,7 @@ impl Compute {
         mut image: Image,
         kind: JobKind,
         token: Option<&Token>,
+        with: Transaction,
     ) -> Result<(Option<Image>, Job), ComputeError> {
         let name = name_key(&image);
         let job = self.new_job(account, kind);
@@ -185,6 +208,8 @@ impl Compute {
             conditions: vec![Condition::Absent(image.key()), Condition::Absent(name.clone())],
             writes: vec![put(image.key(), &image), put(name.clone(), &image.id)],
         };
+        transaction.conditions.extend(with.conditions);
+        transaction.writes.extend(with.writes);
         let result = vec![image.id.to_string(), job.id.to_string()];
         if let Some((condition, write)) = self.use_token(account, token, result)? {
             // Before the name: of two that are the same, the second finds the token, not its own name.

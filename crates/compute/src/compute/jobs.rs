@@ -144,8 +144,18 @@ impl Compute {
                 self.image_is_there(job, *image, imported, boot).await
             }
             JobKind::CopyImage { image, snapshot, take } => {
+                // One that was asked for with the image is to be taken yet.
+                let taken = self.get_owned::<Snapshot>(account, &snapshot.to_string()).await?;
+                if taken.value.state == SnapshotState::Pending {
+                    self.take_snapshot(account, taken.value.volume, *snapshot).await?;
+                }
                 let imported = self.disks.image_of(*snapshot, self.progress_of(job)).await?;
                 let mut result = self.image_is_there(job, *image, imported, None).await?;
+                if taken.value.state == SnapshotState::Pending {
+                    let completed = self.snapshot_is(account, *snapshot, SnapshotState::Completed).await?;
+                    result.conditions.extend(completed.conditions);
+                    result.writes.extend(completed.writes);
+                }
                 if *take {
                     self.disks.delete_snapshot(*snapshot).await?;
                     result.writes.push(Write::Delete(owned_key(
@@ -212,6 +222,14 @@ impl Compute {
             JobKind::ImportImage { image, .. } => self.image_is_gone(*image).await,
             JobKind::CopyImage { image, snapshot, take } => {
                 let mut undone = self.image_is_gone(*image).await?;
+                let key = owned_key(Snapshot::WORD, account, &snapshot.to_string());
+                let taken = get::<Snapshot>(&*self.store, &key).await?;
+                if taken.is_some_and(|kept| kept.value.state == SnapshotState::Pending) {
+                    self.disks.delete_snapshot(*snapshot).await?;
+                    let failed = self.snapshot_is(account, *snapshot, SnapshotState::Failed).await?;
+                    undone.conditions.extend(failed.conditions);
+                    undone.writes.extend(failed.writes);
+                }
                 if *take {
                     self.disks.delete_snapshot(*snapshot).await?;
                     undone.writes.push(Write::Delete(owned_key(

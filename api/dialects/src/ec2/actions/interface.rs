@@ -31,7 +31,8 @@ impl Known {
         })
     }
 
-    fn group_name(&self, id: SecurityGroupId) -> &str {
+    /// The name of a group.
+    pub fn group_name(&self, id: SecurityGroupId) -> &str {
         self.groups.get(&id).map_or("", |group| group.name.as_str())
     }
 

@@ -1,0 +1,31 @@
+//! DeregisterImage: nothing more is launched from an image. Instances that were do not need it.
+//!
+//! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeregisterImage.html>
+
+use super::super::ids::CloudId;
+use super::super::xml::Tree;
+use super::super::{Call, Refusal, access};
+use super::image::own;
+
+pub async fn handle(call: &Call<'_>) -> Result<Tree, Refusal> {
+    let parameters = call.parameters;
+    let image = own(call, parameters.required("ImageId")?).await?;
+    let with_snapshot = parameters.flag("DeleteAssociatedSnapshots")?.unwrap_or(false);
+    call.compute().delete_image(call.account(), image.id).await?;
+    let mut results = Vec::new();
+    if let Some(snapshot) = image.snapshot.filter(|_| with_snapshot) {
+        let resource = access::resource(call, "snapshot", &snapshot.written());
+        let code = if access::ask(call, "ec2:DeleteSnapshot", &resource).is_err() {
+            "missing-permissions"
+        } else {
+            match call.compute().delete_snapshot(call.account(), snapshot).await.map_err(Refusal::from) {
+                Ok(_) => "success",
+                Err(refusal) if refusal.status >= 500 => "internal-error",
+                Err(_) => "client-error",
+            }
+        };
+        results.push(Tree::new().text("snapshotId", snapshot.written()).text("returnCode", code));
+    }
+    let tree = Tree::done();
+    Ok(if with_snapshot { tree.list("deleteSnapshotResultSet", results) } else { tree })
+}

@@ -1,0 +1,16 @@
+//! Amazon's EC2 API over real sockets, in front of a core whose machines and disks are only noted.
+
+#![allow(clippy::unwrap_used)] // A test's helpers may fail like the test itself.
+
+mod caller;
+mod clients;
+mod network_refusals;
+mod networks;
+
+// The world is the native API's tests'; it is talked to here through another door.
+#[allow(dead_code)]
+#[path = "../native/client.rs"]
+mod client;
+#[allow(dead_code)]
+#[path = "../native/world.rs"]
+mod world;
