@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ pub struct Host {
     pub node: Node,
     pub identity: Arc<Identity>,
     pub address: SocketAddr,
+    /// What can be registered.
+    pub images: tempfile::TempDir,
     _ending: watch::Sender<bool>,
 }
 
@@ -54,9 +57,15 @@ pub struct Answered {
 }
 
 /// Serves this API until the sender is dropped, and says where.
-pub async fn serve(node: &Node, identity: &Arc<Identity>) -> (SocketAddr, watch::Sender<bool>) {
+/// Images are registered from files below a folder, if there is one.
+pub async fn serve(
+    node: &Node,
+    identity: &Arc<Identity>,
+    images: Option<&Path>,
+) -> (SocketAddr, watch::Sender<bool>) {
     let limits = Limits { body: Duration::from_millis(500), ..Limits::default() };
-    let service = Service::new(node.compute.clone(), identity.clone(), limits);
+    let images = images.map(Path::to_owned);
+    let service = Service::open(node.compute.clone(), identity.clone(), limits, images).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (ending, mut end) = watch::channel(false);
@@ -74,8 +83,9 @@ impl Host {
         let node = Node::start().await;
         let identity = Identity::new(node.compute.store().clone(), node.compute.keys().clone());
         let identity = Arc::new(identity);
-        let (address, ending) = serve(&node, &identity).await;
-        Self { node, identity, address, _ending: ending }
+        let images = tempfile::tempdir().unwrap();
+        let (address, ending) = serve(&node, &identity, Some(images.path())).await;
+        Self { node, identity, address, images, _ending: ending }
     }
 
     /// An account, by its own key.

@@ -42,7 +42,7 @@ struct Host {
 impl Host {
     async fn start() -> Self {
         let host = alibaba::Host::start().await;
-        let (address, ending) = ec2::serve(&host.node, &host.identity).await;
+        let (address, ending) = ec2::serve(&host.node, &host.identity, None).await;
         let caller = host.root().await;
         let time = caller.time.clone();
         let ec2 = ec2::Caller {

@@ -1,9 +1,11 @@
-//! The end of an account: it must own nothing of the core's but what it got by itself, and that goes, with whoever is of it.
+//! The end of an account: it must own nothing of the core's but what it got by itself, which nobody else may refer to; and that
+//! goes, with whoever is of it.
 
 use super::{Compute, ComputeError};
 use crate::identity::{AccountId, AttachedTo, DeleteError, Identity, KeyOwner, LookError, StoreFailed};
 use crate::resource::{
-    Address, Image, Instance, Interface, Job, Resource, SecurityGroup, Snapshot, Subnet, Volume, Vpc,
+    Address, Image, Instance, Interface, Job, Peer, Resource, SecurityGroup, SecurityRule, Snapshot, Subnet,
+    Volume, Vpc,
 };
 use crate::store::{MAX_OPERATIONS, MAX_PAGE, Transaction, Write};
 
@@ -115,6 +117,14 @@ impl Compute {
         let of_its_own = |group: &SecurityGroup| group.name != "default";
         if let Some(group) = self.all_owned::<SecurityGroup>(account, of_its_own).await?.first() {
             return used(group.id.to_string());
+        }
+        // Other accounts' rules may name its default group.
+        let (groups, _) = crate::store::list::<SecurityGroup>(&*self.store, "security-group/").await?;
+        let names_it =
+            |rule: &SecurityRule| matches!(&rule.peer, Peer::Group { account: of, .. } if of == account);
+        let naming = |group: &SecurityGroup| group.account != account && group.rules.iter().any(names_it);
+        if let Some(group) = groups.iter().find(|kept| naming(&kept.value)) {
+            return used(group.value.id.to_string());
         }
         if let Some(job) = self.all_owned::<Job>(account, |job| job.ended.is_none()).await?.first() {
             return used(job.id.to_string());

@@ -108,3 +108,20 @@ async fn a_group_is_found_by_its_name_where_there_is_one() {
     // Nothing was made for an account that is not there.
     assert!(host.compute.vpcs(theirs, None, 10).await.unwrap().items.len() == 1);
 }
+
+#[tokio::test]
+async fn an_account_stays_whose_group_another_ones_rule_names() {
+    let host = Host::start().await;
+    let [ours, theirs] = &host.accounts;
+    let app = group(&host, ours, "app", None).await;
+    let default = host.compute.security_group_named(theirs, None, "default").await.unwrap();
+    let rule = from(theirs, default.id);
+    host.compute.change_rules(ours, app.id, std::slice::from_ref(&rule), &[]).await.unwrap();
+    let delete = || host.compute.delete_account(&host.identity, theirs.parse().unwrap());
+    let refused = delete().await.unwrap_err().to_string();
+    assert!(refused.contains(&app.id.to_string()), "{refused}");
+    assert!(host.compute.security_group(theirs, default.id).await.is_ok());
+    host.compute.change_rules(ours, app.id, &[], &[rule]).await.unwrap();
+    delete().await.unwrap();
+    assert!(host.compute.security_group(theirs, default.id).await.is_err());
+}

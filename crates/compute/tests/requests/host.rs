@@ -25,6 +25,7 @@ use idle_host::IdleHost;
 /// A core with two accounts.
 pub struct Host {
     pub compute: Arc<Compute>,
+    pub identity: Identity,
     pub networks: Arc<NotedNetworks>,
     pub accounts: [String; 2],
 }
@@ -105,7 +106,7 @@ impl Host {
             let made = identity.create_account(name, Amounts::UNLIMITED, now).await.unwrap();
             accounts.push(AccountId::to_string(&made.id));
         }
-        Self { compute, networks, accounts: accounts.try_into().unwrap() }
+        Self { compute, identity, networks, accounts: accounts.try_into().unwrap() }
     }
 
     /// An image that everybody may launch: a bare file system if it has a kernel.

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 /// Below, there is no room for a journal, and ext3 would be ext2.
 const MIN_EPHEMERAL_BYTES: u64 = 16 << 20;
 
-/// From here on, an inode for 64 KiB rather than 16: their tables are allocated when the file system is made.
+/// From here on, an inode for 64 KiB rather than 16, and a journal of 64 MiB rather than a GiB: both are allocated when the file
+/// system is made.
 const LARGE_EPHEMERAL_BYTES: u64 = 16 << 30;
 
 /// Longest time that a file system may take: some megabytes are written, whatever its size.
@@ -47,7 +48,10 @@ pub(super) fn make_ephemeral(
     let mut command = Command::new("mke2fs");
     command
         .args(["-q", "-F", "-t", "ext3", "-b", "4096", "-I", "256", "-O", EXT3_FEATURES])
-        .args(["-i", if bytes < LARGE_EPHEMERAL_BYTES { "16384" } else { "65536" }])
+        .args(match bytes {
+            0..LARGE_EPHEMERAL_BYTES => &["-i", "16384"][..],
+            LARGE_EPHEMERAL_BYTES.. => &["-i", "65536", "-J", "size=64"],
+        })
         // The disk reads as zeroes already: the journal need not be written.
         .args(["-E", "root_owner=0:0,nodiscard,lazy_journal_init=1"])
         .arg("-d")

@@ -36,6 +36,7 @@ pub fn ephemeral() {
                 assert!(run("debugfs", &["-R", "stat /openssh_id.pub", path]).contains("Mode:  0644"));
             }
             let allocated = place.store.allocated_bytes(&volume).unwrap();
+            assert!(allocated < bytes / 2 && allocated < 1 << 30, "{allocated} of {bytes}");
             print!("{} MiB: {} KiB in {:.1} s ... ", bytes / MIB, allocated >> 10, elapsed.as_secs_f32());
             place.store.create_volume(&volume, bytes, &Content::Ephemeral { public_key }).unwrap();
         }
