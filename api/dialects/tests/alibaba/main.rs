@@ -10,6 +10,9 @@ mod roles;
 mod rows;
 mod wire;
 
+#[path = "../recorded.rs"]
+mod recorded;
+
 // The world is the native API's tests'; it is talked to here through another door.
 #[allow(dead_code)]
 #[path = "../native/client.rs"]
