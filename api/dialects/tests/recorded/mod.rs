@@ -25,7 +25,7 @@ pub struct Exchanges {
     named: &'static [&'static str],
     stand_ins: Vec<(String, String)>,
     ids: usize,
-    text: String,
+    texts: Vec<String>,
 }
 
 impl Exchanges {
@@ -33,15 +33,25 @@ impl Exchanges {
     pub fn of(action: &str, named: &'static [&'static str], known: &[(String, &str)]) -> Self {
         let stand_in = |(value, name): &(String, &str)| (value.clone(), format!("{{{{{name}}}}}"));
         let stand_ins = known.iter().map(stand_in).collect();
-        Self { action: action.to_owned(), named, stand_ins, ids: 0, text: String::new() }
+        Self { action: action.to_owned(), named, stand_ins, ids: 0, texts: Vec::new() }
     }
 
     /// Notes what was sent and what came back, heads and bodies.
     pub fn note(&mut self, title: &str, request: &str, answer: &str) {
+        let noted = self.noted(title, request, answer);
+        self.texts.push(noted);
+    }
+
+    /// The same of what readers look for, wherever in a test it came.
+    pub fn note_first(&mut self, title: &str, request: &str, answer: &str) {
+        let noted = self.noted(title, request, answer);
+        self.texts.insert(0, noted);
+    }
+
+    fn noted(&mut self, title: &str, request: &str, answer: &str) -> String {
         let (request, answer) = (asked(request), answered(answer));
         let (request, answer) = (self.stable(&request), self.stable(&answer));
-        let gap = if self.text.is_empty() { "" } else { "\n" };
-        write!(self.text, "{gap}### {title}\n{request}\n\n{answer}\n").unwrap();
+        format!("### {title}\n{request}\n\n{answer}\n")
     }
 
     fn stable(&mut self, text: &str) -> String {
@@ -175,7 +185,7 @@ fn folder(cloud: &str) -> PathBuf {
 pub fn keep(cloud: &str, all: Vec<Exchanges>) {
     let folder = folder(cloud);
     let noted: BTreeMap<String, String> =
-        all.into_iter().map(|of| (format!("{}.http", of.action), of.text)).collect();
+        all.into_iter().map(|of| (format!("{}.http", of.action), of.texts.join("\n"))).collect();
     if std::env::var_os(WRITES).is_some() {
         write_all(&folder, &noted);
     }
@@ -233,7 +243,7 @@ fn what_differs_from_run_to_run_has_a_stand_in() {
             &format!("POST / HTTP/1.1\r\n\r\nId=i-{id}&A=b"),
             &format!("HTTP/1.1 200 OK\r\n\r\n{body}"),
         );
-        all.text
+        all.texts.join("\n")
     };
     let one = noted("0abcdef1", "hunter2hunter2", "00a00000-0b00-4c00-8d00-00000e000000");
     let other = noted("12345678", "swordfish", "12345678-1234-4234-8234-123456781234");
