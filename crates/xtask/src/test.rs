@@ -2,6 +2,7 @@
 
 mod contract;
 mod node;
+mod python;
 
 use std::process::ExitCode;
 

@@ -11,6 +11,7 @@ use std::thread;
 
 use anyhow::{Context, ensure};
 
+use super::python;
 use crate::progress::Step;
 use crate::{build, host_vm, image, packages, probe};
 
@@ -25,8 +26,17 @@ exit ${failed:-0}"#;
 
 /// Builds everything here, where there is a network, and runs it on hosts.
 pub fn run(filter: Option<&str>) -> anyhow::Result<()> {
-    let programs = ["dosfstools", "iproute2", "iputils-ping", "mtools", "nftables", "nmap", "openssh-client"];
-    packages::ensure(&programs)?;
+    packages::ensure(&[
+        "dosfstools",
+        "faketime",
+        "iproute2",
+        "iputils-ping",
+        "mtools",
+        "nftables",
+        "nmap",
+        "openssh-client",
+        "python3-venv",
+    ])?;
     host_vm::prepare()?;
     let environment = environment()?;
     let tests_of = |name: &str, programs: Vec<PathBuf>| {
@@ -62,6 +72,7 @@ fn environment() -> anyhow::Result<Vec<OsString>> {
         ("BOTHY_TINY_INITRD", tiny.initrd),
         ("BOTHY_TINY_TOOLS", tiny.initrd_with_tools),
         ("BOTHY_DEBIAN", debian),
+        ("BOTHY_ALIBABA_PYTHON", python::with("alibaba", "api/dialects/tests/clients/requirements.txt")?),
     ];
     let mut environment: Vec<OsString> = vec!["env".into(), "BOTHY_REQUIRE_KVM=1".into()];
     for (name, path) in places {
