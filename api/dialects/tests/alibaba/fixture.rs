@@ -211,7 +211,11 @@ const LAST: &[(&str, &str, Pairs<'_>, &str, &str)] = &[
 
 impl Fixture {
     pub async fn start() -> Self {
-        let host = Host::start().await;
+        Self::of(Host::start().await).await
+    }
+
+    /// One of each, on this host.
+    pub async fn of(host: Host) -> Self {
         let (root, stranger) = (host.root().await, host.stranger().await);
         let names = BTreeMap::from([("account", root.account.to_string()), ("image", host.image())]);
         let mut fixture = Self { _host: host, root, stranger, names };
