@@ -189,6 +189,7 @@ const THEN: &[(&str, &str, Pairs<'_>, &str)] = &[
     ("", "AssociateEipAddress", &[("AllocationId", "{used address}"), ("InstanceId", "{stopped}")], ""),
     ("snapshot", "CreateSnapshot", &[("DiskId", "{system disk}"), ("SnapshotName", "before")], "/SnapshotId"),
     ("data snapshot", "CreateSnapshot", &[("DiskId", "{used disk}")], "/SnapshotId"),
+    ("spare snapshot", "CreateSnapshot", &[("DiskId", "{disk}")], "/SnapshotId"),
 ];
 
 const LAST: &[(&str, &str, Pairs<'_>, &str, &str)] = &[
@@ -207,6 +208,19 @@ const LAST: &[(&str, &str, Pairs<'_>, &str, &str)] = &[
         "/Snapshots/Snapshot/0",
         "accomplished",
     ),
+    (
+        "",
+        "DescribeSnapshots",
+        &[("SnapshotIds", r#"["{spare snapshot}"]"#)],
+        "/Snapshots/Snapshot/0",
+        "accomplished",
+    ),
+];
+
+/// Of the snapshots.
+const COPIES: &[(&str, &str, Pairs<'_>, &str)] = &[
+    ("", "CreateImage", &[("SnapshotId", "{snapshot}"), ("ImageName", "copy")], ""),
+    ("", "CreateDisk", &[("SnapshotId", "{data snapshot}")], ""),
 ];
 
 impl Fixture {
@@ -230,6 +244,9 @@ impl Fixture {
         }
         for (name, action, asked, place, status) in LAST {
             fixture.find(name, action, asked, place, status).await;
+        }
+        for (name, action, asked, place) in COPIES {
+            fixture.make(name, action, asked, place).await;
         }
         fixture
     }

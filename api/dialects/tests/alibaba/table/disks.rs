@@ -15,7 +15,10 @@ pub const ENTRIES: &[Entry] = &[
         &[("DiskId", "{disk}"), ("InstanceId", "{stopped}")],
         &["DiskId", "InstanceId"],
         &[NO_SUCH_DISK, invalid(&[("DeleteWithInstance", "perhaps")])],
-        &[Refused(&[("DiskId", "{used disk}")], 403, "IncorrectDiskStatus")],
+        &[
+            Refused(&[("DiskId", "{used disk}")], 403, "IncorrectDiskStatus"),
+            Refused(&[("InstanceId", "{running}")], 403, "IncorrectInstanceStatus"),
+        ],
         NO_INSTANCE,
     ),
     entry(
@@ -56,21 +59,26 @@ pub const ENTRIES: &[Entry] = &[
         &[Refused(&[("DiskId", "{used disk}")], 403, "IncorrectDiskStatus")],
         NO_DISK,
     ),
-    // An image may go while instances of it live: they have disks of their own.
     entry(
         "DeleteImage",
-        &[("ImageId", "{image}")],
+        &[("ImageId", "{image}"), ("Force", "true")],
         &["ImageId"],
-        &[Refused(&[("ImageId", "m-1111")], 404, "InvalidImageId.NotFound")],
-        &[],
+        &[
+            Refused(&[("ImageId", "m-1111")], 404, "InvalidImageId.NotFound"),
+            invalid(&[("Force", "perhaps")]),
+        ],
+        &[Refused(&[("Force", "false")], 403, "ImageUsingByInstance")],
         No(404, "InvalidImageId.NotFound"),
     ),
     entry(
         "DeleteSnapshot",
-        &[("SnapshotId", "{snapshot}")],
+        &[("SnapshotId", "{spare snapshot}")],
         &["SnapshotId"],
-        &[NO_SUCH_SNAPSHOT],
-        &[],
+        &[NO_SUCH_SNAPSHOT, invalid(&[("Force", "perhaps")])],
+        &[
+            Refused(&[("SnapshotId", "{snapshot}")], 403, "SnapshotCreatedImage"),
+            Refused(&[("SnapshotId", "{data snapshot}")], 403, "SnapshotCreatedDisk"),
+        ],
         No(404, "InvalidSnapshotId.NotFound"),
     ),
     entry(
