@@ -187,7 +187,7 @@ async fn released_at_its_time(node: &mut Node, id: &str) {
     node.start_ahead(Duration::from_secs((MINUTES - 10) * 60)).await;
     // The terms of all are looked at each second.
     tokio::time::sleep(Duration::from_secs(5)).await;
-    assert_eq!(state(node).await, Some(InstanceState::Stopped));
+    assert_eq!(state(node).await, Some(InstanceState::Created));
     node.kill();
     node.start_ahead(Duration::from_secs((MINUTES + 1) * 60)).await;
     let deadline = Instant::now() + BOOT;
