@@ -92,7 +92,7 @@ pub const ENTRIES: &[Entry] = &[
             invalid(&[("DiskIds", "d-1111")]),
         ],
         &[],
-        SeesNothing("/Disks/Disk"),
+        SeesNothing("Disks.Disk"),
     ),
     entry(
         "DescribeImages",
@@ -100,7 +100,7 @@ pub const ENTRIES: &[Entry] = &[
         &[],
         &[invalid(NO_PAGE), invalid(&[("Status", "Idle")]), invalid(&[("ImageOwnerAlias", "nobody")])],
         &[],
-        SeesNothing("/Images/Image"),
+        SeesNothing("Images.Image"),
     ),
     entry(
         "DescribeSnapshots",
@@ -108,7 +108,7 @@ pub const ENTRIES: &[Entry] = &[
         &[],
         &[invalid(NO_PAGE), invalid(&[("Status", "Idle")]), invalid(&[("SnapshotIds", "s-1111")])],
         &[],
-        SeesNothing("/Snapshots/Snapshot"),
+        SeesNothing("Snapshots.Snapshot"),
     ),
     entry(
         "DetachDisk",

@@ -125,7 +125,7 @@ pub const ENTRIES: &[Entry] = &[
         &[],
         &[invalid(&[("InstanceIds", "{running}")]), invalid(NO_PAGE)],
         &[],
-        SeesNothing("/InstanceRamRoleSets/InstanceRamRoleSet"),
+        SeesNothing("InstanceRamRoleSets.InstanceRamRoleSet"),
     ),
     entry(
         "DescribeInstanceStatus",
@@ -133,7 +133,7 @@ pub const ENTRIES: &[Entry] = &[
         &[],
         &[invalid(NO_PAGE)],
         &[],
-        SeesNothing("/InstanceStatuses/InstanceStatus"),
+        SeesNothing("InstanceStatuses.InstanceStatus"),
     ),
     entry(
         "DescribeInstanceTypes",
@@ -154,7 +154,7 @@ pub const ENTRIES: &[Entry] = &[
             Refused(&[("RegionId", "elsewhere")], 404, "InvalidRegionId.NotFound"),
         ],
         &[],
-        SeesNothing("/Instances/Instance"),
+        SeesNothing("Instances.Instance"),
     ),
     entry(
         "DescribeKeyPairs",
@@ -162,7 +162,7 @@ pub const ENTRIES: &[Entry] = &[
         &[],
         &[invalid(NO_PAGE)],
         &[],
-        SeesNothing("/KeyPairs/KeyPair"),
+        SeesNothing("KeyPairs.KeyPair"),
     ),
     entry("DescribeRegions", &[], &[], &[invalid(PERHAPS)], &[], DoesIt),
     entry("DescribeTags", TAGS, &["ResourceType", "ResourceId.1"], &[invalid(PLANET)], &[], NO_INSTANCE),
@@ -182,7 +182,7 @@ pub const ENTRIES: &[Entry] = &[
         &[invalid(&[("InstanceIds", "{running}")])],
         &[],
         Fails(
-            "/DetachInstanceRamRoleResults/DetachInstanceRamRoleResult/0/Code",
+            "DetachInstanceRamRoleResults.DetachInstanceRamRoleResult.0.Code",
             "InvalidInstanceId.NotFound",
         ),
     ),

@@ -37,7 +37,7 @@ pub struct Refused(Pairs<'static>, u16, &'static str);
 pub enum Stranger {
     /// It is not there.
     Refused(u16, &'static str),
-    /// A list has nothing of it, at this place.
+    /// A list has nothing of it, at this place, as `Instances.Instance`.
     SeesNothing(&'static str),
     /// Each of these is told to have failed, at this place, with this code.
     Fails(&'static str, &'static str),
@@ -162,6 +162,11 @@ impl Asking<'_> {
     }
 }
 
+/// What an answer has at a place.
+fn at(answer: &Answered, place: &str) -> Value {
+    answer.json().pointer(&format!("/{}", place.replace('.', "/"))).cloned().unwrap_or_default()
+}
+
 /// Asks it wrongly in all ways, which changes nothing, and then as it should be.
 async fn ask(entry: &'static Entry) -> (Exchanges, Vec<String>) {
     let fixture = Fixture::start().await;
@@ -178,7 +183,7 @@ async fn ask(entry: &'static Entry) -> (Exchanges, Vec<String>) {
     let good = fixture.fill(entry.good);
     if !matches!(entry.stranger, Stranger::Refused(..)) {
         let answer = asking.ask("by another account", &fixture.stranger, &good).await;
-        let at = |place| answer.json().pointer(place).cloned().unwrap_or_default();
+        let at = |place| at(&answer, place);
         let is_so = answer.status == 200
             && match entry.stranger {
                 Stranger::SeesNothing(place) => at(place) == Value::Array(Vec::new()),
@@ -191,8 +196,7 @@ async fn ask(entry: &'static Entry) -> (Exchanges, Vec<String>) {
     let is_so = answer.status == 200 && answer.json()["RequestId"].is_string();
     asking.expect(DONE, is_so, &answer);
     if let Stranger::SeesNothing(place) = entry.stranger {
-        let seen =
-            answer.json().pointer(place).and_then(Value::as_array).is_some_and(|list| !list.is_empty());
+        let seen = at(&answer, place).as_array().is_some_and(|list| !list.is_empty());
         asking.expect("shows its own", seen, &answer);
     }
     (asking.exchanges, asking.wrong)

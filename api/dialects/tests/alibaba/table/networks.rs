@@ -151,7 +151,7 @@ pub const ENTRIES: &[Entry] = &[
         &[],
         &[invalid(NO_PAGE), invalid(&[("Status", "Idle")])],
         &[],
-        SeesNothing("/EipAddresses/EipAddress"),
+        SeesNothing("EipAddresses.EipAddress"),
     ),
     entry(
         "DescribeSecurityGroupAttribute",
@@ -167,7 +167,7 @@ pub const ENTRIES: &[Entry] = &[
         &[],
         &[invalid(NO_PAGE), invalid(&[("SecurityGroupIds", "sg-1111")])],
         &[],
-        SeesNothing("/SecurityGroups/SecurityGroup"),
+        SeesNothing("SecurityGroups.SecurityGroup"),
     ),
     entry(
         "DescribeVSwitches",
@@ -175,7 +175,7 @@ pub const ENTRIES: &[Entry] = &[
         &[],
         &[invalid(NO_PAGE), invalid(&[("IsDefault", "perhaps")])],
         &[],
-        SeesNothing("/VSwitches/VSwitch"),
+        SeesNothing("VSwitches.VSwitch"),
     ),
     entry(
         "DescribeVpcs",
@@ -183,7 +183,7 @@ pub const ENTRIES: &[Entry] = &[
         &[],
         &[invalid(NO_PAGE), invalid(&[("IsDefault", "perhaps")])],
         &[],
-        SeesNothing("/Vpcs/Vpc"),
+        SeesNothing("Vpcs.Vpc"),
     ),
     entry(
         "JoinSecurityGroup",
