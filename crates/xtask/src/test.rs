@@ -1,8 +1,8 @@
 //! `cargo xtask test`: all tests, tier by tier, the cheap ones first.
 
-mod clients;
 mod contract;
 mod node;
+mod python;
 
 use std::process::ExitCode;
 

@@ -1,6 +1,7 @@
 //! The real daemon with the real VMM, and who asks it.
 
 use std::fs::{self, File};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,6 +14,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{BOOT, Images, Network, leavings};
+
+/// Where a daemon serves Alibaba Cloud's API: each test's network is its own.
+pub const ALIBABA: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8014);
+
+/// What shows a program another time (package faketime).
+const FAKE_TIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 
 /// How often it is looked whether the daemon is there.
 const LOOK: Duration = Duration::from_millis(100);
@@ -36,7 +43,8 @@ impl Node {
     pub fn new(images: &Images, folder: &Path, more: &str) -> Self {
         let text = format!(
             "state_folder = '{0}/state'\nrun_folder = '{0}/run'\nhost_key = '{0}/key/host-key'\nvmm = '{1}'\n[api]\n\
-             socket = '{0}/run/api.sock'\nlisten = ['{LISTEN}']\n[capacity.overcommit]\nvcpus = 1000\n[limits]\nstart = 600\nterminate = 2\n\
+             socket = '{0}/run/api.sock'\nlisten = ['{LISTEN}']\nalibaba = ['{ALIBABA}']\n[capacity.overcommit]\nvcpus = 1000\n\
+             [limits]\nstart = 600\nterminate = 2\n\
              {more}",
             folder.display(),
             images.vmm.display(),
@@ -76,8 +84,19 @@ impl Node {
 
     /// Starts the daemon, and waits until it takes requests.
     pub async fn start(&mut self) {
+        self.spawn(self.command()).await;
+    }
+
+    /// The same with a clock that is ahead by so much. What the daemon starts sees that clock too.
+    pub async fn start_ahead(&mut self, by: Duration) {
+        let mut command = self.command();
+        command.env("LD_PRELOAD", FAKE_TIME).env("FAKETIME", format!("+{}s", by.as_secs()));
+        self.spawn(command).await;
+    }
+
+    async fn spawn(&mut self, mut command: Command) {
         let deadline = Instant::now() + BOOT;
-        let mut daemon = self.command().spawn().expect("bothyd starts");
+        let mut daemon = command.spawn().expect("bothyd starts");
         while self.client.get_health().await.is_err() {
             let ended = daemon.try_wait().expect("it can be waited for");
             assert!(ended.is_none(), "bothyd ended: {ended:?}\n{}", self.log());

@@ -148,9 +148,13 @@ impl Caller {
     }
 
     pub async fn call(&self, version: &str, action: &str, more: Pairs<'_>) -> Answered {
+        send(self.address, &self.request(version, action, more)).await
+    }
+
+    /// What is sent to ask for this.
+    pub fn request(&self, version: &str, action: &str, more: Pairs<'_>) -> String {
         let query = self.signed("GET", &self.parameters(version, action, more));
-        send(self.address, &format!("GET /?{query} HTTP/1.1\r\nhost: ecs.local\r\nconnection: close\r\n\r\n"))
-            .await
+        format!("GET /?{query} HTTP/1.1\r\nhost: ecs.local\r\nconnection: close\r\n\r\n")
     }
 
     /// What ECS answers, if it does.

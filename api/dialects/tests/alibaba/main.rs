@@ -4,11 +4,16 @@
 
 mod caller;
 mod clients;
+mod fixture;
 mod life;
 mod resources;
 mod roles;
 mod rows;
+mod table;
 mod wire;
+
+#[path = "../recorded/mod.rs"]
+mod recorded;
 
 // The world is the native API's tests'; it is talked to here through another door.
 #[allow(dead_code)]

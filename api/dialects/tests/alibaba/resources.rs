@@ -107,9 +107,14 @@ async fn a_snapshot_becomes_a_disk_and_an_image_and_an_instance() {
     let from = [("ImageId", image.as_str()), ("InstanceType", "ecs.n1.small")];
     let made = text(&root.ecs("CreateInstance", &from).await, "InstanceId");
     root.until(&made, "Stopped").await;
-    root.ecs("DeleteImage", &from[..1]).await;
+    let named = ("SnapshotId", snapshot.as_str());
+    let force = ("Force", "true");
+    root.call(ECS, "DeleteSnapshot", &[named, force]).await.refused(403, "SnapshotCreatedImage");
+    root.call(ECS, "DeleteImage", &from[..1]).await.refused(403, "ImageUsingByInstance");
+    root.ecs("DeleteImage", &[from[0], force]).await;
     root.call(ECS, "DeleteImage", &from[..1]).await.refused(404, "InvalidImageId.NotFound");
-    root.ecs("DeleteSnapshot", &[("SnapshotId", &snapshot)]).await;
+    root.call(ECS, "DeleteSnapshot", &[named]).await.refused(403, "SnapshotCreatedDisk");
+    root.ecs("DeleteSnapshot", &[named, force]).await;
     assert_eq!(root.ecs("DescribeSnapshots", &[filter]).await["TotalCount"], 0);
 }
 

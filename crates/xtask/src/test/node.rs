@@ -11,7 +11,7 @@ use std::thread;
 
 use anyhow::{Context, ensure};
 
-use super::clients;
+use super::python;
 use crate::progress::Step;
 use crate::{build, host_vm, image, packages, probe};
 
@@ -26,8 +26,17 @@ exit ${failed:-0}"#;
 
 /// Builds everything here, where there is a network, and runs it on hosts.
 pub fn run(filter: Option<&str>) -> anyhow::Result<()> {
-    let programs = ["dosfstools", "iproute2", "iputils-ping", "mtools", "nftables", "nmap", "openssh-client"];
-    packages::ensure(&programs)?;
+    packages::ensure(&[
+        "dosfstools",
+        "faketime",
+        "iproute2",
+        "iputils-ping",
+        "mtools",
+        "nftables",
+        "nmap",
+        "openssh-client",
+        "python3-venv",
+    ])?;
     host_vm::prepare()?;
     let environment = environment()?;
     let tests_of = |name: &str, programs: Vec<PathBuf>| {
@@ -67,7 +76,8 @@ fn environment() -> anyhow::Result<Vec<OsString>> {
         ("BOTHY_BARE_KERNEL", bare.kernel),
         ("BOTHY_BARE_INITRD", bare.initrd),
         ("BOTHY_BARE_GUEST", bare.guest),
-        ("BOTHY_CLIENTS", clients::install()?),
+        ("BOTHY_CLIENTS", python::clients()?),
+        ("BOTHY_ALIBABA_PYTHON", python::with("alibaba", "api/dialects/tests/clients/requirements.txt")?),
     ];
     let mut environment: Vec<OsString> = vec!["env".into(), "BOTHY_REQUIRE_KVM=1".into()];
     for (name, path) in places {

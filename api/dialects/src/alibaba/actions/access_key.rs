@@ -16,6 +16,15 @@ pub fn owner(call: &Call<'_>) -> Result<KeyOwner, Refusal> {
     }
 }
 
+/// The same, of a user that is there: who asks for a key of somebody who is not is told that, and not of the key.
+pub async fn known_owner(call: &Call<'_>) -> Result<KeyOwner, Refusal> {
+    let owner = owner(call)?;
+    if let KeyOwner::User(name) = &owner {
+        call.identity().user(call.account_id(), name).await?;
+    }
+    Ok(owner)
+}
+
 /// The words for whether a key may be used.
 pub const STATUSES: &[(&str, Status)] = &[("Active", Status::Active), ("Inactive", Status::Inactive)];
 

@@ -5,10 +5,10 @@
 use serde_json::{Value, json};
 
 use super::super::{Call, Refusal};
-use super::access_key::owner;
+use super::access_key::known_owner;
 
 pub async fn handle(call: &Call<'_>) -> Result<Value, Refusal> {
     let id = call.parameters.required("UserAccessKeyId")?;
-    call.identity().delete_access_key(call.account_id(), &owner(call)?, id).await?;
+    call.identity().delete_access_key(call.account_id(), &known_owner(call).await?, id).await?;
     Ok(json!({}))
 }

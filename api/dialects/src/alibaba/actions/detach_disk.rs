@@ -3,6 +3,7 @@
 //! <https://www.alibabacloud.com/help/en/ecs/developer-reference/api-ecs-2014-05-26-detachdisk>
 
 use compute::id::VolumeId;
+use compute::resource::VolumeKind;
 use serde_json::{Value, json};
 
 use super::super::ids::CloudId;
@@ -16,6 +17,10 @@ pub async fn handle(call: &Call<'_>) -> Result<Value, Refusal> {
     if volume.attachment.is_none_or(|at| at.instance != instance) {
         let why = "The specified disk is not attached to the instance.";
         return Err(Refusal::new(403, "DependencyViolation.InstanceNotAttached", why));
+    }
+    // Lists show it as one that is not portable.
+    if volume.kind == VolumeKind::System {
+        return Err(Refusal::new(403, "DiskNotPortable", "The specified disk is not a portable disk."));
     }
     call.compute().detach_volume(call.account(), disk).await?;
     Ok(json!({}))
