@@ -25,6 +25,7 @@ mod networks;
 mod records;
 mod recovery;
 mod snapshots;
+mod tagging;
 mod timer;
 mod tokens;
 mod volumes;
@@ -52,6 +53,7 @@ pub use networks::{NewSecurityGroup, NewSubnet, NewVpc};
 pub use records::{Listed, WordsChange};
 pub use recovery::RecoverError;
 pub use snapshots::NewSnapshot;
+pub use tagging::{TagChange, Taggable};
 pub use tokens::Token;
 pub use volumes::{MAX_ATTACHED, NewVolume, VolumeChange};
 
