@@ -82,6 +82,7 @@ mod list_users;
 mod modify_instance_attribute;
 mod modify_instance_auto_release_time;
 mod modify_instance_auto_renew_attribute;
+mod names;
 mod period;
 mod ram_role;
 mod reboot_instance;

@@ -118,6 +118,7 @@ fn request(image: ImageId, name: &str, rules: Rules) -> InstanceRequest {
         name: name.to_owned(),
         description: String::new(),
         host_name: None,
+        own_names: Vec::new(),
         key_pair: None,
         password: None,
         user_data: b"#!/bin/sh".to_vec(),
