@@ -4,6 +4,7 @@
 
 mod caller;
 mod clients;
+mod launches;
 mod life;
 mod resources;
 mod roles;

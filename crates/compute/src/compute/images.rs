@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::launch::{MAX_VOLUME_GIB, check_name};
-use super::{Compute, ComputeError, Listed, Token};
+use super::{Compute, ComputeError, Listed, NewSnapshot, Token};
 use crate::id::{ImageId, SnapshotId};
-use crate::resource::{Architecture, Image, ImageBoot, ImageState, Job, JobKind, Resource, Tags};
+use crate::resource::{Architecture, Image, ImageBoot, ImageState, Job, JobKind, Resource, Snapshot, Tags};
 use crate::store::{Condition, Transaction, put};
 
 /// An image that is asked for.
@@ -111,10 +111,10 @@ impl Compute {
         }
         let image = self.new_image(account, new, None).await?;
         let kind = JobKind::ImportImage { image: image.id, source, sha256 };
-        self.begin_image(account, image, kind, new.token.as_ref()).await
+        self.begin_image(account, image, kind, new.token.as_ref(), Transaction::default()).await
     }
 
-    /// Makes an image of a snapshot.
+    /// Makes an image of a snapshot. It boots as the image did that the snapshot's disk was made of, if that is still there.
     ///
     /// # Errors
     ///
@@ -130,10 +130,52 @@ impl Compute {
         }
         let _referring = self.references.read().await;
         let snapshot = self.completed_snapshot(account, snapshot).await?;
+        let image = self.image_like(account, new, &snapshot).await?;
+        let kind = JobKind::CopyImage { image: image.id, snapshot: snapshot.id, take: false, volume: None };
+        self.begin_image(account, image, kind, new.token.as_ref(), Transaction::default()).await
+    }
+
+    /// Makes an image of a volume, by a snapshot that is taken of it and stays. The token is the image's.
+    ///
+    /// # Errors
+    ///
+    /// As `image_of_snapshot`, or there is no such volume or it is being made or removed.
+    pub async fn image_of_volume(
+        self: &Arc<Self>,
+        account: &str,
+        new: &NewImage,
+        snapshot: &NewSnapshot,
+    ) -> Result<(Option<Image>, Job), ComputeError> {
+        if let Some(result) = self.used_token(account, new.token.as_ref()).await? {
+            return self.asked_before(account, &result).await;
+        }
+        let _referring = self.references.read().await;
+        let (snapshot, with) = self.new_snapshot(account, snapshot).await?;
+        let image = self.image_like(account, new, &snapshot).await?;
+        let (volume, id) = (Some(snapshot.volume), snapshot.id);
+        let kind = JobKind::CopyImage { image: image.id, snapshot: id, take: false, volume };
+        self.begin_image(account, image, kind, new.token.as_ref(), with).await
+    }
+
+    /// An image of what a snapshot has.
+    async fn image_like(
+        &self,
+        account: &str,
+        new: &NewImage,
+        snapshot: &Snapshot,
+    ) -> Result<Image, ComputeError> {
         let mut image = self.new_image(account, new, Some(snapshot.id)).await?;
         image.min_disk_gib = image.min_disk_gib.max(snapshot.size_mib.div_ceil(1024));
-        let kind = JobKind::CopyImage { image: image.id, snapshot: snapshot.id, take: false };
-        self.begin_image(account, image, kind, new.token.as_ref()).await
+        let origin = match snapshot.image {
+            Some(origin) => self.image(account, origin).await.ok(),
+            None => None,
+        };
+        if new.kernel.is_none()
+            && let Some(origin) = origin
+        {
+            (image.architecture, image.boot) = (origin.architecture, origin.boot);
+        }
+        Ok(image)
     }
 
     async fn new_image(
@@ -181,14 +223,14 @@ impl Compute {
         mut image: Image,
         kind: JobKind,
         token: Option<&Token>,
+        with: Transaction,
     ) -> Result<(Option<Image>, Job), ComputeError> {
         let name = name_key(&image);
         let job = self.new_job(account, kind);
         image.job = Some(job.id);
-        let mut transaction = Transaction {
-            conditions: vec![Condition::Absent(image.key()), Condition::Absent(name.clone())],
-            writes: vec![put(image.key(), &image), put(name.clone(), &image.id)],
-        };
+        let mut transaction = with;
+        transaction.conditions.extend([Condition::Absent(image.key()), Condition::Absent(name.clone())]);
+        transaction.writes.extend([put(image.key(), &image), put(name.clone(), &image.id)]);
         let result = vec![image.id.to_string(), job.id.to_string()];
         if let Some((condition, write)) = self.use_token(account, token, result)? {
             // Before the name: of two that are the same, the second finds the token, not its own name.

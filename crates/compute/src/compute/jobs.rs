@@ -143,7 +143,10 @@ impl Compute {
                 let boot = self.keep_kernel(*image).await?;
                 self.image_is_there(job, *image, imported, boot).await
             }
-            JobKind::CopyImage { image, snapshot, take } => {
+            JobKind::CopyImage { image, snapshot, take, volume } => {
+                if let Some(volume) = volume {
+                    self.take_snapshot_first(account, *volume, *snapshot).await?;
+                }
                 let imported = self.disks.image_of(*snapshot, self.progress_of(job)).await?;
                 let mut result = self.image_is_there(job, *image, imported, None).await?;
                 if *take {
@@ -205,13 +208,38 @@ impl Compute {
         Ok(taken?)
     }
 
+    /// Takes a snapshot for an image, unless it is there from an earlier attempt.
+    async fn take_snapshot_first(
+        &self,
+        account: &str,
+        volume: VolumeId,
+        snapshot: SnapshotId,
+    ) -> Result<(), ComputeError> {
+        if self.snapshot(account, snapshot).await?.state != SnapshotState::Pending {
+            return Ok(());
+        }
+        self.take_snapshot(account, volume, snapshot).await?;
+        let Changes { conditions, writes } =
+            self.snapshot_is(account, snapshot, SnapshotState::Completed).await?;
+        self.store.commit(Transaction { conditions, writes }).await?;
+        Ok(())
+    }
+
     /// What is left of a job that failed: the thing it was to make is gone, or says that it failed.
     async fn undo(self: &Arc<Self>, job: &Job) -> Result<Changes, ComputeError> {
         let account = &job.account;
         match &job.kind {
             JobKind::ImportImage { image, .. } => self.image_is_gone(*image).await,
-            JobKind::CopyImage { image, snapshot, take } => {
+            JobKind::CopyImage { image, snapshot, take, volume } => {
                 let mut undone = self.image_is_gone(*image).await?;
+                let is_pending = volume.is_some()
+                    && self.snapshot(account, *snapshot).await?.state == SnapshotState::Pending;
+                if is_pending {
+                    self.disks.delete_snapshot(*snapshot).await?;
+                    let failed = self.snapshot_is(account, *snapshot, SnapshotState::Failed).await?;
+                    undone.conditions.extend(failed.conditions);
+                    undone.writes.extend(failed.writes);
+                }
                 if *take {
                     self.disks.delete_snapshot(*snapshot).await?;
                     undone.writes.push(Write::Delete(owned_key(

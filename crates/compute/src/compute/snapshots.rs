@@ -58,11 +58,37 @@ impl Compute {
         account: &str,
         new: &NewSnapshot,
     ) -> Result<Snapshot, ComputeError> {
-        check_words(Some(&new.name), Some(&new.tags))?;
         if let Some(result) = self.used_token(account, new.token.as_ref()).await? {
             return self.taken_before(account, &result).await;
         }
         let _referring = self.references.read().await;
+        let (snapshot, mut transaction) = self.new_snapshot(account, new).await?;
+        let kind = JobKind::CreateSnapshot { snapshot: snapshot.id, volume: snapshot.volume };
+        let result = vec![snapshot.id.to_string()];
+        if let Some((condition, write)) = self.use_token(account, new.token.as_ref(), result)? {
+            transaction.conditions.push(condition);
+            transaction.writes.push(write);
+        }
+        match self.begin(self.new_job(account, kind), transaction).await {
+            Ok(_) => Ok(snapshot),
+            // The same request came twice at once.
+            Err(error @ ComputeError::Contended { .. }) => {
+                match self.used_token(account, new.token.as_ref()).await? {
+                    Some(result) => self.taken_before(account, &result).await,
+                    None => Err(error),
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The record of a snapshot that is to be taken, and what writes it. References are held.
+    pub(super) async fn new_snapshot(
+        &self,
+        account: &str,
+        new: &NewSnapshot,
+    ) -> Result<(Snapshot, Transaction), ComputeError> {
+        check_words(Some(&new.name), Some(&new.tags))?;
         let volume = self.get_owned::<Volume>(account, &new.volume.to_string()).await?;
         match volume.value.state {
             VolumeState::Available | VolumeState::InUse => {}
@@ -90,27 +116,11 @@ impl Compute {
             tags: new.tags.clone(),
             created: self.clock.now(),
         };
-        let mut transaction = Transaction {
+        let transaction = Transaction {
             conditions: vec![Condition::Absent(snapshot.key()), Condition::Present(volume.key)],
             writes: vec![put(snapshot.key(), &snapshot)],
         };
-        let kind = JobKind::CreateSnapshot { snapshot: snapshot.id, volume: volume.value.id };
-        let result = vec![snapshot.id.to_string()];
-        if let Some((condition, write)) = self.use_token(account, new.token.as_ref(), result)? {
-            transaction.conditions.push(condition);
-            transaction.writes.push(write);
-        }
-        match self.begin(self.new_job(account, kind), transaction).await {
-            Ok(_) => Ok(snapshot),
-            // The same request came twice at once.
-            Err(error @ ComputeError::Contended { .. }) => {
-                match self.used_token(account, new.token.as_ref()).await? {
-                    Some(result) => self.taken_before(account, &result).await,
-                    None => Err(error),
-                }
-            }
-            Err(error) => Err(error),
-        }
+        Ok((snapshot, transaction))
     }
 
     async fn taken_before(&self, account: &str, result: &[String]) -> Result<Snapshot, ComputeError> {

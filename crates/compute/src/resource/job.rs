@@ -34,6 +34,9 @@ pub enum JobKind {
         /// The snapshot was only made for the image, and goes with this job.
         #[serde(default)]
         take: bool,
+        /// The volume that the snapshot is taken of first; none where it is there already.
+        #[serde(default)]
+        volume: Option<VolumeId>,
     },
     /// Removes an image.
     DeleteImage {

@@ -351,6 +351,31 @@ async fn images(compute: Arc<Compute>, _: Arc<World>, log: Log) {
     compute.delete_image(ACCOUNT, same).await.unwrap();
     log.facts().images.insert(same, Some(false));
     wait_for(&compute, id, State::Running).await;
+    // Of a disk in use, by a snapshot that stays.
+    let volume = compute.instance(ACCOUNT, id).await.unwrap().disks[0].volume;
+    let before = NewSnapshot {
+        volume,
+        name: String::new(),
+        description: String::new(),
+        tags: Tags::default(),
+        token: None,
+    };
+    let new = NewImage { name: "of a disk".to_owned(), ..NewImage::default() };
+    let (made, _) = compute.image_of_volume(ACCOUNT, &new, &before).await.unwrap();
+    let made = made.unwrap();
+    log.facts().images.insert(made.id, Some(true));
+    log.facts().snapshots.insert(made.snapshot.unwrap(), Some(true));
+    while compute.image(ACCOUNT, made.id).await.unwrap().state != ImageState::Available {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(
+        compute.snapshot(ACCOUNT, made.snapshot.unwrap()).await.unwrap().state,
+        SnapshotState::Completed
+    );
+    // While it was made its volume was there; now that may go.
+    log.facts().instances.get_mut(&id).unwrap().extend([State::Terminating, State::Terminated]);
+    compute.act(ACCOUNT, id, Action::Terminate, Amounts::UNLIMITED, Protection::Respected).await.unwrap();
+    wait_for(&compute, id, State::Terminated).await;
     log.facts().done = true;
 }
 

@@ -124,7 +124,9 @@ mod tests {
 
     #[test]
     fn what_is_no_sequence_is_a_name() {
-        for name in ["[1,2]", "a[1, 2]", "a[x,2]", "a[1,7]", "a[1,0]", "a[1000000,6]", "a]1[", "a[1", "a[-1,2]"] {
+        for name in
+            ["[1,2]", "a[1, 2]", "a[x,2]", "a[1,7]", "a[1,0]", "a[1000000,6]", "a]1[", "a[1", "a[-1,2]"]
+        {
             assert_eq!(Sequence::read(name), None, "{name}");
         }
         let long = format!("a[{}]", "9".repeat(100));
