@@ -69,6 +69,7 @@ mod get_user;
 pub(super) mod image;
 mod import_key_pair;
 mod instance;
+mod instance_page;
 mod join_security_group;
 mod launch;
 mod leave_security_group;

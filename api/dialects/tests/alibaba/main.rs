@@ -6,6 +6,7 @@ mod caller;
 mod clients;
 mod launches;
 mod life;
+mod pages;
 mod resources;
 mod roles;
 mod rows;
