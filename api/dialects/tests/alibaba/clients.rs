@@ -24,6 +24,9 @@ async fn run(command: &mut Command) -> Vec<u8> {
     output.stdout
 }
 
+/// The SDK that the scripts were written for, and only Python 2 could use: `alibaba_old.py` brings it to Python 3.
+const OLD: [&str; 2] = ["aliyun-python-sdk-core==2.1.2", "aliyun-python-sdk-ecs==2.1.2"];
+
 /// A Python that has the clients; `None`, and a line that says so, where they are not promised.
 async fn python() -> Option<PathBuf> {
     if std::env::var_os("BOTHY_REQUIRE_CLIENTS").is_none() {
@@ -40,9 +43,19 @@ async fn python() -> Option<PathBuf> {
     Some(python)
 }
 
-async fn tell(python: &Path, root: &Caller, host: &Host, story: &str) -> Value {
+/// The folder with the old SDK, as pip unpacks it.
+async fn old_sdk(python: &Path) -> tempfile::TempDir {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let quiet =
+        ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile"];
+    run(Command::new(python).args(quiet).arg("--target").arg(folder.path()).args(OLD)).await;
+    folder
+}
+
+/// What a script got; `first` is what it is told first.
+async fn tell(python: &Path, root: &Caller, host: &Host, script: &str, first: &str) -> Value {
     let mut command = Command::new(python);
-    command.arg(format!("{CLIENTS}/alibaba.py")).arg(story).arg(root.address.port().to_string());
+    command.arg(format!("{CLIENTS}/{script}")).arg(first).arg(root.address.port().to_string());
     command.args(["local", &root.id, &root.secret, &host.image()]);
     // What the machine has of its own is not for these clients.
     for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
@@ -59,7 +72,7 @@ async fn unmodified_sdks_do_what_the_clouds_scripts_do() {
     let behind = Timestamp::now().duration_since(host.node.compute.clock().now());
     host.node.clock.advance(behind.try_into().expect("the test's clock begins in the past"));
     let root = host.root().await;
-    let told = tell(&python, &root, &host, "scripts").await;
+    let told = tell(&python, &root, &host, "alibaba.py", "scripts").await;
     let expected = json!({
         "regions": ["local"],
         "refused": ["IncorrectInstanceStatus", "127.0.0.1"],
@@ -71,7 +84,7 @@ async fn unmodified_sdks_do_what_the_clouds_scripts_do() {
         "renewal": 1,
     });
     assert_eq!(told, expected);
-    let told = tell(&python, &root, &host, "tea").await;
+    let told = tell(&python, &root, &host, "alibaba.py", "tea").await;
     let expected = json!({
         "cpu": 2,
         "tag": ["made by", "Tea"],
@@ -80,7 +93,7 @@ async fn unmodified_sdks_do_what_the_clouds_scripts_do() {
         "left": 1, // what the scripts paid for in advance
     });
     assert_eq!(told, expected);
-    let told = tell(&python, &root, &host, "roles").await;
+    let told = tell(&python, &root, &host, "alibaba.py", "roles").await;
     let expected = json!({
         "arn": format!("acs:ram::{}:role/EcsRamRoleTest", root.account),
         "before": [403, "Forbidden.RAM"],
@@ -89,6 +102,29 @@ async fn unmodified_sdks_do_what_the_clouds_scripts_do() {
         "who": "RAMUser",
         "secret": [400, "InvalidAccessKeySecret"],
         "unknown": [404, "InvalidAction.NotFound"],
+    });
+    assert_eq!(told, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sdk_that_the_scripts_were_written_for_does_what_they_do() {
+    let Some(python) = python().await else { return };
+    let folder = old_sdk(&python).await;
+    let host = Host::start().await;
+    let behind = Timestamp::now().duration_since(host.node.compute.clock().now());
+    host.node.clock.advance(behind.try_into().expect("the test's clock begins in the past"));
+    let root = host.root().await;
+    let place = folder.path().to_str().unwrap();
+    let told = tell(&python, &root, &host, "alibaba_old.py", place).await;
+    let expected = json!({
+        "refused": "IncorrectInstanceStatus",
+        "release": true,
+        "cancelled": "",
+        "expiring": true,
+        "renewed": true,
+        "again": 0,
+        "renewal": true,
+        "plain": true,
     });
     assert_eq!(told, expected);
 }
