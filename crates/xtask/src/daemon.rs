@@ -1,6 +1,7 @@
 //! A bothyd that a developer command drives: its configuration, its process, and clients of it.
 
 use std::fs::File;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
@@ -19,6 +20,8 @@ const LOOK: Duration = Duration::from_millis(2);
 const TAIL_LINES: usize = 40;
 /// Where the daemon listens for callers with access keys.
 const LISTEN: &str = "127.0.0.1:8775";
+/// Where it serves Alibaba Cloud's API.
+pub const ALIBABA: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8776);
 
 /// A host's daemon: where its things are, whether it runs or not.
 pub struct Node {
@@ -46,7 +49,7 @@ impl Node {
         };
         let text = format!(
             "node = 'node'\nstate_folder = '{}'\nrun_folder = '{}'\nhost_key = '{}'\nvmm = '{}'\n{more}\n\
-             [api]\nsocket = '{}'\nlisten = ['{LISTEN}']\n",
+             [api]\nsocket = '{}'\nlisten = ['{LISTEN}']\nalibaba = ['{ALIBABA}']\n",
             node.state.display(),
             node.run.display(),
             disk.join("key/host-key").display(),

@@ -8,28 +8,79 @@ use compute::identity::Role;
 use compute::resource::Cloud;
 
 use super::Call;
-use super::actions::{Product, Row, Target};
+use super::actions::{Product, Row, Target, image};
 use super::errors::Refusal;
+use super::ids::CloudId;
+use super::parameters::Parameters;
 
 /// Refuses what the caller's policies do not allow.
-pub fn authorize(call: &Call<'_>, row: &Row) -> Result<(), Refusal> {
+pub async fn authorize(call: &Call<'_>, row: &Row) -> Result<(), Refusal> {
     let action = format!("{}:{}", row.service(), row.name);
     for target in row.on {
-        authorize_target(call, &action, row.service(), target)?;
+        match *target {
+            Target::Used(service, kind, parameters) => {
+                authorize_used(call, &action, (service, kind), parameters).await?;
+            }
+            Target::Every(_) | Target::Named(..) | Target::Tagged => {
+                authorize_target(call, &action, row.service(), target).await?;
+            }
+        }
     }
     Ok(())
 }
 
-fn authorize_target(call: &Call<'_>, action: &str, service: &str, target: &Target) -> Result<(), Refusal> {
+/// Asks for each that is named; where none is, there is nothing to ask.
+async fn authorize_used(
+    call: &Call<'_>,
+    action: &str,
+    (service, kind): (&str, &str),
+    parameters: &[&str],
+) -> Result<(), Refusal> {
+    for id in used(call.parameters, parameters)? {
+        ask(call, action, service, kind, &known_id(call, kind, id).await)?;
+    }
+    Ok(())
+}
+
+/// The id that policies know something by. An image can be named by its name as well, and is the same image to them.
+async fn known_id(call: &Call<'_>, kind: &str, named: String) -> String {
+    match kind {
+        "image" => image::find(call, &named).await.map_or(named, |found| found.id.written()),
+        _ => named,
+    }
+}
+
+/// What these parameters name.
+fn used(all: &Parameters, parameters: &[&str]) -> Result<Vec<String>, Refusal> {
+    let mut ids = Vec::new();
+    for parameter in parameters {
+        match parameter.split_once(".n.") {
+            None => ids.extend(all.list(parameter)?.unwrap_or_default()),
+            Some((name, rest)) => {
+                for group in all.groups(name)?.into_values() {
+                    ids.extend(group.list(rest)?.unwrap_or_default());
+                }
+            }
+        }
+    }
+    Ok(ids)
+}
+
+async fn authorize_target(
+    call: &Call<'_>,
+    action: &str,
+    service: &str,
+    target: &Target,
+) -> Result<(), Refusal> {
     let (kind, parameters): (&str, &[&str]) = match *target {
-        Target::Every(kind) => return ask(call, action, service, kind, "*"),
+        Target::Every(kind) | Target::Used(_, kind, _) => return ask(call, action, service, kind, "*"),
         Target::Named(kind, parameters) => (kind, parameters),
         Target::Tagged => (&call.parameters.required("ResourceType")?.to_ascii_lowercase(), &["ResourceId"]),
     };
     let mut is_named = false;
     for parameter in parameters {
         for id in call.parameters.list(parameter)?.unwrap_or_default() {
-            ask(call, action, service, kind, &id)?;
+            ask(call, action, service, kind, &known_id(call, kind, id).await)?;
             is_named = true;
         }
     }

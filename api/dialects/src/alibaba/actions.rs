@@ -66,9 +66,10 @@ mod get_instance_console_output;
 mod get_policy;
 mod get_role;
 mod get_user;
-mod image;
+pub(super) mod image;
 mod import_key_pair;
 mod instance;
+mod instance_page;
 mod join_security_group;
 mod launch;
 mod leave_security_group;
@@ -82,6 +83,7 @@ mod list_users;
 mod modify_instance_attribute;
 mod modify_instance_auto_release_time;
 mod modify_instance_auto_renew_attribute;
+mod names;
 mod period;
 mod ram_role;
 mod reboot_instance;
@@ -165,6 +167,8 @@ pub enum Target {
     Every(&'static str),
     /// What these parameters name, of this kind.
     Named(&'static str, &'static [&'static str]),
+    /// What is used of this service's and this kind, if these parameters name any; `n` stands for each number.
+    Used(&'static str, &'static str, &'static [&'static str]),
     /// What `ResourceId` names, of the kind that `ResourceType` says.
     Tagged,
 }
@@ -212,6 +216,30 @@ macro_rules! row {
 
 const ECS: &[Product] = &[Product::Ecs];
 const INSTANCES: &[Target] = &[Target::Every("instance")];
+/// What is launched, and what it is launched with.
+const LAUNCH: &[Target] = &[
+    Target::Every("instance"),
+    Target::Used("ecs", "image", &["ImageId"]),
+    Target::Used(
+        "ecs",
+        "securitygroup",
+        &[
+            "SecurityGroupId",
+            "SecurityGroupIds",
+            "NetworkInterface.n.SecurityGroupId",
+            "NetworkInterface.n.SecurityGroupIds",
+        ],
+    ),
+    Target::Used("vpc", "vswitch", &["VSwitchId", "NetworkInterface.n.VSwitchId"]),
+    Target::Used("ecs", "keypair", &["KeyPairName"]),
+    Target::Used("ecs", "snapshot", &["DataDisk.n.SnapshotId"]),
+];
+const IMAGE_OF: &[Target] = &[
+    Target::Every("image"),
+    Target::Used("ecs", "instance", &["InstanceId"]),
+    Target::Used("ecs", "snapshot", &["SnapshotId", "DiskDeviceMapping.n.SnapshotId"]),
+];
+const DISK_OF: &[Target] = &[Target::Every("disk"), Target::Used("ecs", "snapshot", &["SnapshotId"])];
 const INSTANCE: &[Target] = &[Target::Named("instance", &["InstanceId"])];
 /// The seeds' scripts send either name to the three actions about renewal.
 const RENEWED: &[Target] = &[Target::Named("instance", &["InstanceId", "InstanceIds"])];
@@ -258,15 +286,9 @@ pub static ROWS: &[Row] = &[
     row!(ECS, "AttachInstanceRamRole", Changes, LISTED, attach_instance_ram_role),
     row!(ECS, "AuthorizeSecurityGroup", Changes, GROUP, authorize_security_group),
     row!(ECS, "AuthorizeSecurityGroupEgress", Changes, GROUP, authorize_security_group_egress),
-    row!(ECS, "CreateDisk", Changes, &[Target::Every("disk")], create_disk),
-    row!(
-        ECS,
-        "CreateImage",
-        Changes,
-        &[Target::Every("image"), Target::Named("snapshot", &["SnapshotId"])],
-        create_image
-    ),
-    row!(ECS, "CreateInstance", Tries, INSTANCES, create_instance),
+    row!(ECS, "CreateDisk", Changes, DISK_OF, create_disk),
+    row!(ECS, "CreateImage", Changes, IMAGE_OF, create_image),
+    row!(ECS, "CreateInstance", Tries, LAUNCH, create_instance),
     row!(ECS, "CreateKeyPair", Changes, KEY_PAIR, create_key_pair),
     row!(ECS, "CreateSecurityGroup", Changes, &[Target::Every("securitygroup")], create_security_group),
     row!(ECS, "CreateSnapshot", Changes, DISK, create_snapshot),
@@ -309,7 +331,7 @@ pub static ROWS: &[Row] = &[
     row!(ECS, "ResizeDisk", Changes, DISK, resize_disk),
     row!(ECS, "RevokeSecurityGroup", Changes, GROUP, revoke_security_group),
     row!(ECS, "RevokeSecurityGroupEgress", Changes, GROUP, revoke_security_group_egress),
-    row!(ECS, "RunInstances", Tries, INSTANCES, run_instances),
+    row!(ECS, "RunInstances", Tries, LAUNCH, run_instances),
     row!(ECS, "StartInstance", Tries, INSTANCE, start_instance),
     row!(ECS, "StopInstance", Tries, INSTANCE, stop_instance),
     row!(ECS, "TagResources", Changes, TAGGED, tag_resources),

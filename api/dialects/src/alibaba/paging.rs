@@ -61,6 +61,16 @@ impl Paging {
         }
     }
 
+    /// How many come before this page, in the style that counts all.
+    pub fn skipped(&self) -> Option<usize> {
+        self.number.map(|number| (number - 1).saturating_mul(self.size))
+    }
+
+    /// There are this many in all: for lists that were counted by somebody else.
+    pub fn counted(&mut self, all: usize) {
+        self.seen = all;
+    }
+
     /// The part of a list that is on this page, for lists that are not in the store.
     pub fn cut<T>(&mut self, all: impl IntoIterator<Item = T>) -> Vec<T> {
         // These are short: a token's page is all of it.

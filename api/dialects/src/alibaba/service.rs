@@ -126,7 +126,7 @@ async fn answer(
         let caller = auth::authenticate(inner, parts, &asked).await?;
         let context = peer.context(inner.compute.clock().now());
         let call = Call { inner, caller: &caller, parameters: &asked.parameters, context };
-        access::authorize(&call, row)?;
+        access::authorize(&call, row).await?;
         let (dry_run, region) = (call.dry_run()?, asked.parameters.get("RegionId"));
         if row.is_regional() && region.is_some_and(|region| region != call.region()) {
             return Err(Refusal::new(

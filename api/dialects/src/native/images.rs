@@ -2,7 +2,7 @@
 
 use compute::compute::{ComputeError, ImageChange, NewImage};
 use compute::id::ImageId;
-use compute::resource::{Image, ImageBoot, ImageState, Job, Resource};
+use compute::resource::{Image, ImageState, Job, Resource};
 use native_api::{
     self as api, CreateImage, ErrorBody, ImageQuery, ImportImage, ImportSource, Page, SetTags, UpdateImage,
 };
@@ -46,27 +46,16 @@ pub async fn import(call: &Call<'_>, mut request: ImportImage) -> Result<Answer,
 /// CreateImage.
 pub async fn create(call: &Call<'_>, mut request: CreateImage) -> Result<Answer, ErrorBody> {
     let token = request.client_token.take().map(|token| token_of(token, "native/CreateImage", &request));
-    let snapshot = call.compute().snapshot(call.account(), id(&request.snapshot)).await.or_refuse()?;
-    // It boots as the image did that the disk was made of, as far as that is still there.
-    let origin = match snapshot.image {
-        Some(image) => call.compute().image(call.account(), image).await.ok(),
-        None => None,
-    };
-    let kernel = match origin.as_ref().map(|origin| origin.boot.clone()) {
-        Some(ImageBoot::Kernel { kernel, initrd, cmdline }) => Some((kernel, initrd, cmdline)),
-        Some(ImageBoot::Disk {}) | None => None,
-    };
+    let snapshot = id(&request.snapshot);
     let new = NewImage {
         name: request.name.into(),
         description: convert::words(request.description),
-        architecture: origin.map(|origin| origin.architecture).unwrap_or_default(),
-        kernel,
-        location: snapshot.id.to_string(),
+        location: request.snapshot.to_string(),
         tags: convert::new_tags(&request.tags),
         token,
         ..NewImage::default()
     };
-    begun(call.compute().image_of_snapshot(call.account(), &new, snapshot.id).await)
+    begun(call.compute().image_of_snapshot(call.account(), &new, snapshot).await)
 }
 
 fn begun(made: Result<(Option<Image>, Job), ComputeError>) -> Result<Answer, ErrorBody> {

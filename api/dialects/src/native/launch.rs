@@ -64,6 +64,7 @@ fn kind(request: &LaunchRequest, now: jiff::Timestamp) -> Result<InstanceRequest
         name: convert::words(request.name.clone()),
         description: String::new(),
         host_name: request.host_name.clone().map(Into::into),
+        own_names: Vec::new(),
         key_pair: request.key_pair.clone().map(Into::into),
         password: None,
         user_data: request.user_data.as_ref().map(api::UserData::bytes).unwrap_or_default(),

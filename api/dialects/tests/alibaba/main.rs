@@ -5,7 +5,9 @@
 mod caller;
 mod clients;
 mod fixture;
+mod launches;
 mod life;
+mod pages;
 mod resources;
 mod roles;
 mod rows;

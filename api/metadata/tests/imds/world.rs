@@ -123,6 +123,7 @@ impl Host {
             name: "web-1".to_owned(),
             description: String::new(),
             host_name: None,
+            own_names: Vec::new(),
             key_pair: Some("my key".to_owned()),
             password: None,
             user_data: USER_DATA.to_vec(),

@@ -109,6 +109,7 @@ impl Host {
             name: String::new(),
             description: String::new(),
             host_name: None,
+            own_names: Vec::new(),
             key_pair: None,
             password: None,
             user_data: vec![],

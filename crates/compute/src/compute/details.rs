@@ -81,6 +81,25 @@ impl Compute {
         Ok(Listed { items: self.views(account, items).await?, next, revision })
     }
 
+    /// How many instances an account has, and those of one page of them, in the order of their ids. Those that are being
+    /// terminated, or were, are none of these. No record is read but the page's.
+    ///
+    /// # Errors
+    ///
+    /// The store does not do its part.
+    pub async fn instance_view_page(
+        &self,
+        account: &str,
+        skip: usize,
+        limit: usize,
+    ) -> Result<(usize, Vec<InstanceView>), ComputeError> {
+        let (count, ids) = self.ledger.instances_of(account, skip, limit.clamp(1, MAX_PAGE));
+        // What was ended since it was listed is not shown.
+        let is_there =
+            |instance: &Instance| !matches!(instance.state(), State::Terminating | State::Terminated);
+        Ok((count, self.instance_views_of(account, &ids, is_there).await?))
+    }
+
     /// Those of these instances that are there, with what belongs to them, in the order asked.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::launch::{MAX_VOLUME_GIB, check_name};
 use super::{Compute, ComputeError, Listed, NewSnapshot, Token};
 use crate::id::{ImageId, SnapshotId};
-use crate::resource::{Architecture, Image, ImageBoot, ImageState, Job, JobKind, Resource, Tags};
+use crate::resource::{Architecture, Image, ImageBoot, ImageState, Job, JobKind, Resource, Snapshot, Tags};
 use crate::store::{Condition, Transaction, put};
 
 /// An image that is asked for.
@@ -127,7 +127,7 @@ impl Compute {
         self.begin_image(account, image, kind, new.token.as_ref(), Transaction::default()).await
     }
 
-    /// Makes an image of a snapshot.
+    /// Makes an image of a snapshot. It boots as the image did that the snapshot's disk was made of, if that is still there.
     ///
     /// # Errors
     ///
@@ -143,32 +143,51 @@ impl Compute {
         }
         let _referring = self.references.read().await;
         let snapshot = self.completed_snapshot(account, snapshot).await?;
-        let mut image = self.new_image(account, new, Some(snapshot.id)).await?;
-        image.min_disk_gib = image.min_disk_gib.max(snapshot.size_mib.div_ceil(1024));
+        let image = self.image_like(account, new, &snapshot).await?;
         let kind = JobKind::CopyImage { image: image.id, snapshot: snapshot.id, take: false };
         self.begin_image(account, image, kind, new.token.as_ref(), Transaction::default()).await
     }
 
-    /// Makes an image of a volume, as it is when the job comes to it: a snapshot of it, which stays, and an image of that.
+    /// Makes an image of a volume, by a snapshot that is taken of it and stays. The token is the image's.
     ///
     /// # Errors
     ///
-    /// As `image_of_snapshot` and `create_snapshot`. There is neither then.
+    /// As `image_of_snapshot`, or there is no such volume or it is being made or removed.
     pub async fn image_of_volume(
         self: &Arc<Self>,
         account: &str,
         new: &NewImage,
-        new_snapshot: &NewSnapshot,
+        snapshot: &NewSnapshot,
     ) -> Result<(Option<Image>, Job), ComputeError> {
         if let Some(result) = self.used_token(account, new.token.as_ref()).await? {
             return self.asked_before(account, &result).await;
         }
         let _referring = self.references.read().await;
-        let (snapshot, with) = self.new_snapshot(account, new_snapshot).await?;
-        let mut image = self.new_image(account, new, Some(snapshot.id)).await?;
-        image.min_disk_gib = image.min_disk_gib.max(snapshot.size_mib.div_ceil(1024));
+        let (snapshot, with) = self.new_snapshot(account, snapshot).await?;
+        let image = self.image_like(account, new, &snapshot).await?;
         let kind = JobKind::CopyImage { image: image.id, snapshot: snapshot.id, take: false };
         self.begin_image(account, image, kind, new.token.as_ref(), with).await
+    }
+
+    /// An image of what a snapshot has.
+    async fn image_like(
+        &self,
+        account: &str,
+        new: &NewImage,
+        snapshot: &Snapshot,
+    ) -> Result<Image, ComputeError> {
+        let mut image = self.new_image(account, new, Some(snapshot.id)).await?;
+        image.min_disk_gib = image.min_disk_gib.max(snapshot.size_mib.div_ceil(1024));
+        let origin = match snapshot.image {
+            Some(origin) => self.image(account, origin).await.ok(),
+            None => None,
+        };
+        if new.kernel.is_none()
+            && let Some(origin) = origin
+        {
+            (image.architecture, image.boot) = (origin.architecture, origin.boot);
+        }
+        Ok(image)
     }
 
     async fn new_image(
@@ -221,12 +240,9 @@ impl Compute {
         let name = name_key(&image);
         let job = self.new_job(account, kind);
         image.job = Some(job.id);
-        let mut transaction = Transaction {
-            conditions: vec![Condition::Absent(image.key()), Condition::Absent(name.clone())],
-            writes: vec![put(image.key(), &image), put(name.clone(), &image.id)],
-        };
-        transaction.conditions.extend(with.conditions);
-        transaction.writes.extend(with.writes);
+        let mut transaction = with;
+        transaction.conditions.extend([Condition::Absent(image.key()), Condition::Absent(name.clone())]);
+        transaction.writes.extend([put(image.key(), &image), put(name.clone(), &image.id)]);
         let result = vec![image.id.to_string(), job.id.to_string()];
         if let Some((condition, write)) = self.use_token(account, token, result)? {
             // Before the name: of two that are the same, the second finds the token, not its own name.

@@ -78,6 +78,8 @@ pub struct InstanceRequest {
     pub description: String,
     /// The host name; `None` for the cloud's usual one, as `ip-10-0-0-5`.
     pub host_name: Option<String>,
+    /// What each is called instead, in the order of their launch. Those behind the last are called as is said above.
+    pub own_names: Vec<OwnNames>,
     /// Name of the key pair.
     pub key_pair: Option<String>,
     /// The password of the guest's first user.
@@ -118,6 +120,15 @@ pub struct InstanceRequest {
     pub protected: bool,
     /// What the dialect keeps for itself.
     pub dialect: serde_json::Value,
+}
+
+/// What one instance of several is called; where it has none of its own, as all are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnNames {
+    /// Its name for people.
+    pub name: Option<String>,
+    /// Its host name.
+    pub host_name: Option<String>,
 }
 
 /// A disk of a new instance.
@@ -471,7 +482,7 @@ impl Compute {
         let rounds = counts.iter().copied().max().unwrap_or(0);
         for round in 0..rounds {
             for (kind, _) in kinds.iter().zip(counts).filter(|(_, count)| round < **count) {
-                self.draw_one(launch, kind, reservation, now, &mut drawn)?;
+                self.draw_one(launch, kind, (reservation, round), now, &mut drawn)?;
                 if kind.request.public_address
                     && let (Some(address), Some(interface)) = (publics.pop(), drawn.interfaces.last())
                 {
@@ -488,11 +499,12 @@ impl Compute {
         &self,
         launch: &Launch,
         kind: &Kind<'_>,
-        reservation: ReservationId,
+        (reservation, round): (ReservationId, u32),
         now: Timestamp,
         drawn: &mut Drawn,
     ) -> Result<(), ComputeError> {
         let (request, account) = (kind.request, &launch.account);
+        let own_names = request.own_names.get(round as usize).cloned().unwrap_or_default();
         let id = InstanceId::draw();
         let hold = self.ledger.hold_address(&kind.subnet, request.private_address)?;
         let address = hold.address();
@@ -550,9 +562,12 @@ impl Compute {
             launch_index: u32::try_from(before).unwrap_or(u32::MAX),
             node: self.config.node.clone(),
             cloud: request.cloud,
-            name: request.name.clone(),
+            name: own_names.name.unwrap_or_else(|| request.name.clone()),
             description: request.description.clone(),
-            host_name: request.host_name.clone().unwrap_or_else(|| request.cloud.host_name(id, address)),
+            host_name: own_names
+                .host_name
+                .or_else(|| request.host_name.clone())
+                .unwrap_or_else(|| request.cloud.host_name(id, address)),
             image: kind.image.id,
             instance_type: kind.instance_type.name.clone(),
             vcpus: kind.instance_type.vcpus,
@@ -674,11 +689,14 @@ fn check(request: &InstanceRequest) -> Result<(), ComputeError> {
     if request.private_address.is_some() && max > 1 {
         return Err(ComputeError::invalid("private_address", "is for a single instance"));
     }
-    check_name("name", &request.name)?;
+    let own_names = request.own_names.iter();
+    for name in own_names.clone().filter_map(|own| own.name.as_ref()).chain([&request.name]) {
+        check_name("name", name)?;
+    }
     if request.user_data.len() > MAX_USER_DATA {
         return Err(ComputeError::invalid("user_data", format!("has more than {MAX_USER_DATA} bytes")));
     }
-    if let Some(host_name) = &request.host_name {
+    for host_name in own_names.map(|own| &own.host_name).chain([&request.host_name]).flatten() {
         check_host_name(host_name)?;
     }
     check_metadata_options(request.metadata_options)?;

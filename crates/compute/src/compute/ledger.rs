@@ -3,7 +3,7 @@
 //!
 //! What a request is about to take is held until its records are written, so that two requests never count on the same room.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use super::ComputeError;
 use crate::capacity::{Amounts, Ask, Room, Shortage, grant};
 use crate::id::{InstanceId, VolumeId};
+use crate::lifecycle::State;
 use crate::resource::{Instance, NetworkOf, Subnet, Volume};
 
 /// The books of a host.
@@ -24,6 +25,8 @@ pub struct Ledger {
 #[derive(Default)]
 struct Books {
     instances: HashMap<InstanceId, Entry>,
+    /// Those of each account that are not going and not gone.
+    listed: HashMap<String, BTreeSet<InstanceId>>,
     volumes: HashMap<VolumeId, (String, u64)>,
     /// All that is used or held.
     host: Amounts,
@@ -69,6 +72,7 @@ impl Ledger {
     pub fn note_instance(&self, instance: &Instance, due: Option<Timestamp>) {
         let mut books = self.books();
         let amounts = instance.amounts();
+        books.list(instance);
         let entry = Entry { account: instance.account.clone(), amounts, due, ended: instance.ended };
         let before = books.instances.insert(instance.id, entry);
         books.add(&instance.account, amounts);
@@ -81,6 +85,7 @@ impl Ledger {
     pub fn forget_instance(&self, instance: InstanceId) {
         let mut books = self.books();
         if let Some(entry) = books.instances.remove(&instance) {
+            books.unlist(&entry.account, instance);
             books.subtract(&entry.account, entry.amounts);
         }
     }
@@ -110,6 +115,13 @@ impl Ledger {
         if let Some((account, gib)) = books.volumes.remove(&volume) {
             books.subtract(&account, disk(gib));
         }
+    }
+
+    /// How many instances an account has that are not going and not gone, and those of one page of them.
+    pub fn instances_of(&self, account: &str, skip: usize, limit: usize) -> (usize, Vec<InstanceId>) {
+        let books = self.books();
+        let Some(listed) = books.listed.get(account) else { return (0, Vec::new()) };
+        (listed.len(), listed.iter().skip(skip).take(limit).copied().collect())
     }
 
     /// The account that an instance belongs to, if it is on record.
@@ -249,6 +261,24 @@ fn disk(gib: u64) -> Amounts {
 }
 
 impl Books {
+    /// An instance is listed until it is first said to be going. Whoever says otherwise afterwards read before that.
+    fn list(&mut self, instance: &Instance) {
+        if matches!(instance.state(), State::Terminating | State::Terminated) {
+            self.unlist(&instance.account, instance.id);
+        } else if !self.instances.contains_key(&instance.id) {
+            self.listed.entry(instance.account.clone()).or_default().insert(instance.id);
+        }
+    }
+
+    fn unlist(&mut self, account: &str, instance: InstanceId) {
+        if let Some(listed) = self.listed.get_mut(account) {
+            listed.remove(&instance);
+            if listed.is_empty() {
+                self.listed.remove(account);
+            }
+        }
+    }
+
     fn add(&mut self, account: &str, amounts: Amounts) {
         self.host = self.host.and(amounts);
         match self.accounts.get_mut(account) {

@@ -49,7 +49,9 @@ pub use images::{ImageChange, NewImage};
 pub use instances::{InstanceChange, InstanceFilter, Protection};
 pub use interfaces::{InterfaceChange, MAX_INTERFACES, NewInterface};
 pub use key_pairs::NewKey;
-pub use launch::{DiskRequest, InstanceRequest, Launch, Launched, MAX_LAUNCH, MAX_USER_DATA, SourceRequest};
+pub use launch::{
+    DiskRequest, InstanceRequest, Launch, Launched, MAX_LAUNCH, MAX_USER_DATA, OwnNames, SourceRequest,
+};
 pub use networks::{NewSubnet, NewVpc};
 pub use records::{Listed, WordsChange};
 pub use recovery::RecoverError;

@@ -89,7 +89,7 @@ impl Compute {
         }
     }
 
-    /// The record of a snapshot that is to be taken, and what writes it.
+    /// The record of a snapshot that is to be taken, and what writes it. References are held.
     pub(super) async fn new_snapshot(
         &self,
         account: &str,

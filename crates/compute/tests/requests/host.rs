@@ -153,6 +153,7 @@ pub fn request(image: ImageId) -> InstanceRequest {
         name: String::new(),
         description: String::new(),
         host_name: None,
+        own_names: vec![],
         key_pair: None,
         password: None,
         user_data: vec![],

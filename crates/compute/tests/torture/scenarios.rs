@@ -118,6 +118,7 @@ fn request(image: ImageId, name: &str, rules: Rules) -> InstanceRequest {
         name: name.to_owned(),
         description: String::new(),
         host_name: None,
+        own_names: Vec::new(),
         key_pair: None,
         password: None,
         user_data: b"#!/bin/sh".to_vec(),
@@ -362,6 +363,10 @@ async fn images(compute: Arc<Compute>, _: Arc<World>, log: Log) {
         tokio::task::yield_now().await;
     }
     assert_eq!(compute.snapshot(ACCOUNT, snapshot).await.unwrap().state, SnapshotState::Completed);
+    // While it was made its volume was there; now that may go.
+    log.facts().instances.get_mut(&id).unwrap().extend([State::Terminating, State::Terminated]);
+    compute.act(ACCOUNT, id, Action::Terminate, Amounts::UNLIMITED, Protection::Respected).await.unwrap();
+    wait_for(&compute, id, State::Terminated).await;
     log.facts().done = true;
 }
 

@@ -1,8 +1,9 @@
 //! `cargo xtask bench`: bothy-vmm against Debian's QEMU, side by side on one host. The first half prepares; the second
 //! runs on a host whose KVM runs Linux. `peers` is what is compared, `table` what comes out, and each benchmark a file
-//! with one function `measure`. The daemon, rules and metadata have no peers but aims, and benchmarks that are apart: `api`
-//! and `net::aims`.
+//! with one function `measure`. The daemon, rules and metadata have no peers but aims, and benchmarks that are apart: `api`,
+//! `alibaba` and `net::aims`.
 
+mod alibaba;
 mod api;
 mod block;
 mod boot;
@@ -32,6 +33,7 @@ use guest::Guest;
 use peers::{Disk, Machine, Peer};
 use table::{Sample, Table};
 
+pub use alibaba::{StoryArguments as AlibabaStoryArguments, tell as tell_alibaba};
 pub use api::{GuestStoryArguments, StoryArguments as ApiStoryArguments, tell as tell_api, tell_guest};
 pub use net::aims::{Arguments as NetStoryArguments, tell as tell_net};
 
@@ -44,6 +46,7 @@ pub use net::aims::{Arguments as NetStoryArguments, tell as tell_net};
 ///            router and rules. Then, without guests and next to our aims: changes of rules, requests for metadata
 ///   memory   the VMM's memory beyond the guest's: private, and its share of shared; idle, 256 MiB
 ///   api      bothyd with thousands of instances: lists, launches, memory, restart; see its own --help
+///   alibaba  Alibaba Cloud's API in front of as many: lists and creations; see its own --help
 ///
 /// The peers are QEMU's machines microvm, lean, and q35, a PC; one vCPU, KVM, -cpu host, no default devices, io_uring,
 /// an iothread for each disk, vhost off. microvm has its devices on PCI, as the others do; microvm-mmio has them where
@@ -74,6 +77,7 @@ enum Benchmark {
     /// Memory of the VMM
     Memory(Options),
     Api(api::Arguments),
+    Alibaba(alibaba::Arguments),
 }
 
 #[derive(clap::Args)]
@@ -144,6 +148,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Benchmark::Net(arguments) => run_net(arguments),
         Benchmark::Memory(options) => compare(What::Memory, options),
         Benchmark::Api(arguments) => api::run(arguments),
+        Benchmark::Alibaba(arguments) => alibaba::run(arguments),
     }
 }
 

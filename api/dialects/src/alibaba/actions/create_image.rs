@@ -1,28 +1,24 @@
-//! CreateImage: an image of what a snapshot of a system disk has.
+//! CreateImage: an image of an instance's system disk, or of what a snapshot of one has. Of an instance a snapshot is taken,
+//! which stays when the image goes. Images here have one disk.
 //!
 //! <https://www.alibabacloud.com/help/en/ecs/developer-reference/api-ecs-2014-05-26-createimage>
 
-use compute::compute::NewImage;
+use compute::compute::{NewImage, NewSnapshot};
 use compute::id::SnapshotId;
-use compute::resource::VolumeKind;
+use compute::resource::{Tags, VolumeKind};
 use serde_json::{Value, json};
 
 use super::super::ids::CloudId;
 use super::super::{Call, Refusal};
+use super::act;
 use super::launch::{description, name};
 
 pub async fn handle(call: &Call<'_>) -> Result<Value, Refusal> {
     let parameters = call.parameters;
-    for name in ["InstanceId", "DiskDeviceMapping.1.SnapshotId"] {
-        if parameters.get(name).is_some() {
-            return Err(Refusal::unsupported(name));
-        }
-    }
-    let snapshot = SnapshotId::read(parameters.required("SnapshotId")?)?;
-    if call.compute().snapshot(call.account(), snapshot).await?.kind != VolumeKind::System {
-        let why = "The specified snapshot is not of a system disk.";
-        return Err(Refusal::new(403, "InvalidSnapshotId.NotSystemDisk", why));
-    }
+    let (compute, account) = (call.compute(), call.account());
+    // Where several say what it is to be made of, the first of these is meant.
+    let mut mapped = parameters.groups("DiskDeviceMapping")?.into_values();
+    let (one, others) = (mapped.next(), mapped.next());
     let new = NewImage {
         name: name(parameters, "ImageName")?.unwrap_or_default(),
         description: description(parameters)?.unwrap_or_default(),
@@ -30,7 +26,34 @@ pub async fn handle(call: &Call<'_>) -> Result<Value, Refusal> {
         token: call.token("alibaba/CreateImage")?,
         ..NewImage::default()
     };
-    let (image, job) = call.compute().image_of_snapshot(call.account(), &new, snapshot).await?;
+    let (image, job) = match (parameters.get("InstanceId"), one) {
+        (Some(_), _) => {
+            let instance = act::named(call).await?;
+            act::check(&instance, &["Running", "Stopped"])?;
+            let Some(disk) = instance.disks.first() else { return Err(Refusal::not_found("volume")) };
+            let snapshot = NewSnapshot {
+                volume: disk.volume,
+                name: format!("Created_from_{}", instance.id.written()),
+                description: String::new(),
+                tags: Tags::default(),
+                token: None,
+            };
+            compute.image_of_volume(account, &new, &snapshot).await?
+        }
+        (None, one) => {
+            let snapshot = match one {
+                None => parameters.required("SnapshotId")?.to_owned(),
+                Some(one) if others.is_none() => one.required("SnapshotId")?.to_owned(),
+                Some(_) => return Err(Refusal::unsupported("DiskDeviceMapping.2.SnapshotId")),
+            };
+            let snapshot = SnapshotId::read(&snapshot)?;
+            if compute.snapshot(account, snapshot).await?.kind != VolumeKind::System {
+                let why = "The specified snapshot is not of a system disk.";
+                return Err(Refusal::new(403, "InvalidSnapshotId.NotSystemDisk", why));
+            }
+            compute.image_of_snapshot(account, &new, snapshot).await?
+        }
+    };
     // Asked once more with the same token, the job tells which it was, even of an image that is gone.
     let id = match image {
         Some(image) => image.id.written(),

@@ -8,7 +8,7 @@ use super::super::{Call, Refusal};
 use super::launch::{Plan, ids, launch};
 
 pub async fn handle(call: &Call<'_>) -> Result<Value, Refusal> {
-    let plan = Plan { min: 1, max: 1, is_started: false };
+    let plan = Plan { min: 1, max: 1, own_names: Vec::new(), is_started: false };
     let launched = launch(call, "alibaba/CreateInstance", &plan).await?;
     Ok(json!({ "InstanceId": ids(&launched).first() }))
 }

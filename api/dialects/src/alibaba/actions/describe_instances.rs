@@ -7,13 +7,12 @@ use serde_json::{Value, json};
 use super::super::paging::Paging;
 use super::super::{Call, Refusal};
 use super::instance::{self, Filter};
+use super::instance_page::page;
 
 pub async fn handle(call: &Call<'_>) -> Result<Value, Refusal> {
     let filter = Filter::read(call).await?;
     let mut paging = Paging::read(call.parameters)?;
-    let (after, size) = (paging.after.clone(), paging.size);
-    let wanted = |instance: &_| paging.takes(filter.takes(instance));
-    let listed = call.compute().instance_views(call.account(), after.as_deref(), size, wanted).await?;
-    let instances: Vec<Value> = listed.items.iter().map(|view| instance::view(call, view)).collect();
-    Ok(paging.told(json!({ "Instances": { "Instance": instances } }), listed.next.as_deref()))
+    let (found, next) = page(call, &mut paging, filter.of(), |instance| filter.takes(instance)).await?;
+    let instances: Vec<Value> = found.iter().map(|view| instance::view(call, view)).collect();
+    Ok(paging.told(json!({ "Instances": { "Instance": instances } }), next.as_deref()))
 }

@@ -13,6 +13,7 @@ use super::super::ids::{CloudId, some};
 use super::super::parameters::Parameters;
 use super::super::{Call, Refusal, states, time};
 use super::describe_instance_types::family;
+use super::instance_page::Of;
 use super::tagged;
 
 /// Whether a text is like a pattern, in which `*` stands for anything.
@@ -100,6 +101,29 @@ impl<'a> Filter<'a> {
             internet: parameters.get("InternetChargeType"),
             nothing,
         })
+    }
+
+    /// Whether it lets all instances through that are not released.
+    fn is_open(&self) -> bool {
+        let texts = [self.status, self.zone, self.instance_type, self.family, self.charge_type, self.name];
+        !self.nothing
+            && self.ids.is_none()
+            && texts.iter().chain([&self.key_pair, &self.internet]).all(Option::is_none)
+            && self.image.is_none()
+            && self.is_locked.is_none()
+            && self.addresses.is_none()
+            && self.tags.is_empty()
+            && self.created == (None, None)
+            && self.expires == (None, None)
+    }
+
+    /// The instances that it lets some of through.
+    pub fn of(&self) -> Of {
+        match &self.ids {
+            Some(ids) => Of::These(ids.iter().copied().collect()),
+            None if self.is_open() => Of::All,
+            None => Of::Passing,
+        }
     }
 
     /// Whether it lets an instance through. One that is released is in no list.

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use compute::charge::{Release, Subscription, Terms};
-use compute::compute::{DiskRequest, InstanceRequest, Launch, Launched, SourceRequest};
+use compute::compute::{DiskRequest, InstanceRequest, Launch, Launched, OwnNames, SourceRequest};
 use compute::lifecycle::{AfterHostReboot, OnFailure, OnPowerOff, Rules};
 use compute::resource::{Cloud, MetadataOptions, Tags};
 use compute::secrets::Secret;
@@ -55,6 +55,8 @@ const UNSUPPORTED: &[&str] = &[
 pub struct Plan {
     pub min: u32,
     pub max: u32,
+    /// What each is called, where they are not all called the same.
+    pub own_names: Vec<OwnNames>,
     /// Whether they are started as soon as they are there, and get their public addresses then.
     pub is_started: bool,
 }
@@ -115,15 +117,19 @@ async fn kind(call: &Call<'_>, plan: &Plan) -> Result<InstanceRequest, Refusal> 
         address => address,
     };
     let network = bandwidths(parameters)?;
+    // What has a place for a number is the name of none.
+    let has_own =
+        |which: fn(&OwnNames) -> &Option<String>| plan.own_names.iter().any(|own| which(own).is_some());
     Ok(InstanceRequest {
         min: plan.min,
         max: plan.max,
         cloud: Cloud::Alibaba,
         image,
         instance_type,
-        name: name(parameters, "InstanceName")?.unwrap_or_default(),
+        name: name(parameters, "InstanceName")?.filter(|_| !has_own(|own| &own.name)).unwrap_or_default(),
         description: description(parameters)?.unwrap_or_default(),
-        host_name: parameters.get("HostName").map(str::to_owned),
+        host_name: parameters.get("HostName").filter(|_| !has_own(|own| &own.host_name)).map(str::to_owned),
+        own_names: plan.own_names.clone(),
         key_pair: parameters.get("KeyPairName").map(str::to_owned),
         password: password(parameters)?,
         user_data: user_data(parameters)?.unwrap_or_default(),

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::{Call, Refusal};
 use super::launch::{Plan, ids, launch};
+use super::names::own_names;
 
 pub async fn handle(call: &Call<'_>) -> Result<Value, Refusal> {
     let max: u32 = call.parameters.parsed("Amount")?.unwrap_or(1);
@@ -15,11 +16,8 @@ pub async fn handle(call: &Call<'_>) -> Result<Value, Refusal> {
             return Err(call.parameters.invalid(name));
         }
     }
-    for name in ["HostNames.1", "UniqueSuffix"] {
-        if call.parameters.get(name).is_some_and(|value| !value.eq_ignore_ascii_case("false")) {
-            return Err(Refusal::unsupported(name));
-        }
-    }
-    let launched = launch(call, "alibaba/RunInstances", &Plan { min, max, is_started: true }).await?;
+    let own_names = own_names(call.parameters, max as usize)?;
+    let plan = Plan { min, max, own_names, is_started: true };
+    let launched = launch(call, "alibaba/RunInstances", &plan).await?;
     Ok(json!({ "InstanceIdSets": { "InstanceIdSet": ids(&launched) } }))
 }

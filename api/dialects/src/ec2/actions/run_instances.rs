@@ -119,6 +119,7 @@ async fn kind(call: &Call<'_>) -> Result<InstanceRequest, Refusal> {
             .unwrap_or_default(),
         description: String::new(),
         host_name: None,
+        own_names: Vec::new(),
         key_pair: parameters.get("KeyName").map(str::to_owned),
         password: None,
         user_data: user_data(parameters, "UserData")?.unwrap_or_default(),

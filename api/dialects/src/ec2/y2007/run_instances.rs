@@ -82,6 +82,7 @@ fn kind(
         name: String::new(),
         description: String::new(),
         host_name: None,
+        own_names: Vec::new(),
         key_pair: wanted.key_pair.clone(),
         password: None,
         user_data: user_data.to_vec(),

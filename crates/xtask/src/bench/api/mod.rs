@@ -145,7 +145,7 @@ pub fn tell(arguments: &StoryArguments) -> anyhow::Result<ExitCode> {
         "{} instances on record, {} of them running; lists for {} s",
         arguments.instances, arguments.vmms, arguments.seconds
     );
-    show(&title, &table, &arguments.output)
+    show("api", &title, &table, &arguments.output)
 }
 
 /// Measures launches of guests.
@@ -157,14 +157,15 @@ pub fn tell_guest(arguments: &GuestStoryArguments) -> anyhow::Result<ExitCode> {
         "a launch to user space: medians of {}, ratio = the daemon's over the bare VMM's",
         arguments.runs
     );
-    show(&title, &table, &folder.join("bench-api-guest.json"))
+    show("api", &title, &table, &folder.join("bench-api-guest.json"))
 }
 
-fn show(title: &str, table: &Table, output: &Path) -> anyhow::Result<ExitCode> {
-    let report = serde_json::json!({"benchmark": "api", "what": title, "figures": table.json()});
+/// Prints the table of a benchmark, and keeps it.
+pub fn show(benchmark: &str, title: &str, table: &Table, output: &Path) -> anyhow::Result<ExitCode> {
+    let report = serde_json::json!({"benchmark": benchmark, "what": title, "figures": table.json()});
     let text = serde_json::to_string_pretty(&report).context("writing JSON")?;
     std::fs::write(output, text + "\n").with_context(|| format!("writing {}", output.display()))?;
-    println!("\napi: {title}\n{}\nevery sample: {}", table.text(), output.display());
+    println!("\n{benchmark}: {title}\n{}\nevery sample: {}", table.text(), output.display());
     Ok(ExitCode::SUCCESS)
 }
 
