@@ -31,7 +31,8 @@ fn the_vendors_scripts_and_roles_work_on_real_guests() {
 async fn story(images: &Images, node: &mut Node, python: &std::path::Path) {
     node.start().await;
     let import = json!({"name": "debian", "source": {"disk": {"path": images.debian}}});
-    node.import(&import, LOGIN).await;
+    // It is read as a whole, by a daemon that is built for tests.
+    node.import(&import, 2 * LOGIN).await;
     let made: Value = node.ask(Operation::CreateAccessKey, &[], &json!({})).await;
     let mut sdk = Sdk::start(python, Key::of(&made["access_key"]["id"], &made["secret"], &Value::Null));
     let root = sdk.key.clone();

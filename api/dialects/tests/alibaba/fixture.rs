@@ -9,6 +9,8 @@ use super::caller::{Caller, Host, Pairs};
 
 /// Who may have the roles: the cloud's service, and all of the account's users.
 const TRUST: &str = r#"{"Statement":[{"Action":"sts:AssumeRole","Effect":"Allow","Principal":{"Service":["ecs.aliyuncs.com"],"RAM":["acs:ram::{account}:root"]}}],"Version":"1"}"#;
+/// Nobody but a service.
+const CLOSED: &str = r#"{"Statement":[{"Action":"sts:AssumeRole","Effect":"Allow","Principal":{"Service":["ecs.aliyuncs.com"]}}],"Version":"1"}"#;
 pub const POLICY: &str =
     r#"{"Statement":[{"Action":"ecs:Describe*","Effect":"Allow","Resource":"*"}],"Version":"1"}"#;
 pub const PUBLIC_KEY: &str =
@@ -34,6 +36,7 @@ const MADE: &[(&str, &str, Pairs<'_>, &str)] = &[
         &[("RoleName", "Spare"), ("AssumeRolePolicyDocument", TRUST)],
         "/Role/RoleName",
     ),
+    ("", "CreateRole", &[("RoleName", "Closed"), ("AssumeRolePolicyDocument", CLOSED)], ""),
     (
         "policy",
         "CreatePolicy",
@@ -48,6 +51,7 @@ const MADE: &[(&str, &str, Pairs<'_>, &str)] = &[
     ),
     ("user", "CreateUser", &[("UserName", "ann")], "/User/UserName"),
     ("spare user", "CreateUser", &[("UserName", "bob")], "/User/UserName"),
+    ("", "CreateAccessKey", &[("UserName", "ann")], ""),
     ("key", "CreateAccessKey", &[("UserName", "ann")], "/AccessKey/AccessKeyId"),
     (
         "",

@@ -3,6 +3,7 @@
 use compute::identity::{KeyForm, KeyOwner};
 
 use super::caller::{Caller, ECS, Host, RAM, STS};
+use super::fixture::Fixture;
 
 const TRUST: &str = r#"{"Statement":[{"Action":"sts:AssumeRole","Effect":"Allow","Principal":{"Service":["ecs.aliyuncs.com"]}}],"Version":"1"}"#;
 
@@ -242,4 +243,24 @@ async fn a_role_is_assumed_by_whom_it_trusts() {
     assert!(read["DefaultPolicyVersion"]["PolicyDocument"].as_str().unwrap().contains("kms:*"));
     let own = host.key(root.account, &KeyOwner::User("ann".to_owned())).await;
     own.call(STS, "GetCallerIdentity", &[]).await.ok();
+}
+
+/// Each is told by itself, in an answer that is none of refusal.
+#[tokio::test]
+async fn roles_of_instances_are_given_and_taken_one_by_one() {
+    let fixture = Fixture::start().await;
+    let both = r#"["{running}","{stopped}"]"#;
+    let codes = async |action: &str, role: &str| {
+        let asked = fixture.fill(&[("RamRoleName", role), ("InstanceIds", both)]);
+        let asked: Vec<(&str, &str)> = asked.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let told = fixture.root.ecs(action, &asked).await;
+        let results = told[format!("{action}Results")][format!("{action}Result")].as_array().unwrap().clone();
+        let failed = results.iter().filter(|result| result["Success"] == false).count();
+        assert_eq!(told["FailCount"], failed);
+        results.iter().map(|result| result["Code"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    // The first has the other role.
+    assert_eq!(codes("AttachInstanceRamRole", "Spare").await, ["InvalidInstance.AlreadyHasRamRole", "200"]);
+    assert_eq!(codes("DetachInstanceRamRole", "Spare").await, ["InvalidRamRole.NotAttached", "200"]);
+    assert_eq!(codes("DetachInstanceRamRole", "Used").await, ["200", "InvalidRamRole.NotAttached"]);
 }

@@ -36,7 +36,7 @@ pub const ENTRIES: &[Entry] = &[
             Refused(&[("RoleSessionName", "a b")], 400, "InvalidParameter.RoleSessionName"),
             Refused(&[("Policy", "{")], 400, "InvalidParameter.PolicyGrammar"),
         ],
-        &[],
+        &[Refused(&[("RoleArn", "acs:ram::{account}:role/Closed")], 403, "NoPermission")],
         No(403, "NoPermission"),
     ),
     entry(
@@ -55,7 +55,14 @@ pub const ENTRIES: &[Entry] = &[
         &[Refused(READING, 409, "EntityAlreadyExists.Policy")],
         NO_USER,
     ),
-    entry("CreateAccessKey", &[("UserName", "bob")], &[], &[NO_SUCH_USER], &[], NO_USER),
+    entry(
+        "CreateAccessKey",
+        &[("UserName", "bob")],
+        &[],
+        &[NO_SUCH_USER],
+        &[Refused(&[("UserName", "ann")], 409, "LimitExceeded.User.AccessKey")],
+        NO_USER,
+    ),
     entry(
         "CreatePolicy",
         &[("PolicyName", "New"), ("PolicyDocument", POLICY)],
