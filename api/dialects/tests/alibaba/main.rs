@@ -5,6 +5,7 @@
 mod caller;
 mod clients;
 mod life;
+mod old_clients;
 mod resources;
 mod roles;
 mod rows;
