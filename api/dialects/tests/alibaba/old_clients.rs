@@ -47,7 +47,7 @@ async fn the_sdk_of_the_scripts_time_does_what_they_do() {
         "regions": ["local"],
         "hello": true,
         "refused": "IncorrectInstanceStatus",
-        "keys": ["Code", "HostId", "Message", "RequestId"],
+        "keys": ["Code", "HostId", "Message", "Recommend", "RequestId"],
         "release": true,
         "cancelled": "",
         "expiring": true,
@@ -55,7 +55,7 @@ async fn the_sdk_of_the_scripts_time_does_what_they_do() {
         "again": [],
         "renewal": told["renewal"],
         "paid": told["paid"],
-        "unformatted": r#"<?xml version="1.0" encoding="UTF-8""#,
+        "unformatted": "<?xml version='1.0' encoding='UTF-8'",
     });
     assert_eq!(told, expected);
 }
