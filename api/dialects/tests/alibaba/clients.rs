@@ -17,11 +17,11 @@ use super::caller::{Caller, Host};
 use super::fixture::{Fixture, version};
 use super::table::entries;
 
-const CLIENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients");
+pub const CLIENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients");
 /// Longest time for fetching them, and for what one does.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-async fn run(command: &mut Command) -> Vec<u8> {
+pub async fn run(command: &mut Command) -> Vec<u8> {
     let output = timeout(PATIENCE, command.kill_on_drop(true).output());
     let output = output.await.unwrap_or_else(|_| panic!("{command:?} takes too long"));
     let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));

@@ -7,6 +7,7 @@ mod clients;
 mod fixture;
 mod launches;
 mod life;
+mod old_clients;
 mod pages;
 mod resources;
 mod roles;
