@@ -53,6 +53,11 @@ pub fn authorize(call: &Call<'_>, row: &Row) -> Result<(), Refusal> {
             }
         }
     }
+    // What is made with tags is tagged too, which may be allowed to others only.
+    for group in call.parameters.groups("TagSpecification")? {
+        let kind = group.required("ResourceType")?;
+        ask(call, "ec2:CreateTags", &resource(call, kind, "*"))?;
+    }
     Ok(())
 }
 

@@ -59,6 +59,22 @@ async fn one_instance_can_be_allowed_and_another_not() {
     ann.ec2("CreateTags", &tags).await.refused(403, "UnauthorizedOperation");
 }
 
+#[tokio::test]
+async fn what_is_made_with_tags_needs_leave_for_both() {
+    let (host, root, _) = host().await;
+    let ann = user(&host, &root, "ann").await;
+    allow(&host, &root, "ann", "make", r#""ec2:CreateVolume""#, r#""*""#).await;
+    let plain = [("AvailabilityZone", "local-a"), ("Size", "1")];
+    ann.ec2("CreateVolume", &plain).await.ok();
+    let specification =
+        [("TagSpecification.1.ResourceType", "volume"), ("TagSpecification.1.Tag.1.Key", "a")];
+    let tagged = [plain, specification].concat();
+    ann.ec2("CreateVolume", &tagged).await.refused(403, "UnauthorizedOperation");
+    let volumes = format!(r#""arn:aws:ec2:*:{}:volume/*""#, root.account);
+    allow(&host, &root, "ann", "tag", r#""ec2:CreateTags""#, &volumes).await;
+    ann.ec2("CreateVolume", &tagged).await.ok();
+}
+
 const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",
     "Principal":{"Service":"SERVICE"}}]}"#;
 

@@ -2,32 +2,31 @@
 //!
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateTags.html>
 
-use compute::resource::{MAX_TAGS, Tags};
+use compute::compute::TagChange;
+use compute::resource::{MAX_TAGS, TagError, Tags};
 
 use super::super::xml::Tree;
 use super::super::{Call, Refusal, tags};
-use super::tagged::named;
+use super::tagged::{change, named};
 
 pub async fn handle(call: &Call<'_>) -> Result<Tree, Refusal> {
     let pairs = tags::pairs(call.parameters)?;
     if pairs.is_empty() {
         return Err(call.parameters.missing("Tag"));
     }
-    let resources = named(call).await?;
-    let mut changes = Vec::with_capacity(resources.len());
-    for (resource, Tags(mut all)) in resources {
-        all.extend(pairs.iter().map(|(key, value)| (key.clone(), value.clone().unwrap_or_default())));
-        if all.len() > MAX_TAGS {
-            let why = format!("A resource has at most {MAX_TAGS} tags.");
-            return Err(Refusal::new(400, "TagLimitExceeded", why));
-        }
-        let all = Tags(all);
-        all.check().map_err(|error| Refusal::new(400, "InvalidParameterValue", error.to_string()))?;
-        changes.push((resource, all));
+    let new = Tags(pairs.into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect());
+    let resources = named(call)?;
+    match new.check() {
+        Err(TagError::TooMany) => return Err(too_many()),
+        Err(error) => return Err(Refusal::new(400, "InvalidParameterValue", error.to_string())),
+        Ok(()) => {}
     }
-    // Whatever can be refused was: none is changed where another one cannot be.
-    for (resource, all) in changes {
-        resource.set(call, all).await?;
-    }
+    // What can still be wrong is that there are too many of them with those that are there.
+    let changed = change(call, &resources, &TagChange::Add(new)).await;
+    changed.map_err(|refusal| if refusal.code == "InvalidParameterValue" { too_many() } else { refusal })?;
     Ok(Tree::done())
+}
+
+fn too_many() -> Refusal {
+    Refusal::new(400, "TagLimitExceeded", format!("A resource has at most {MAX_TAGS} tags."))
 }

@@ -2,19 +2,16 @@
 //!
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteTags.html>
 
+use compute::compute::TagChange;
+
 use super::super::xml::Tree;
 use super::super::{Call, Refusal, tags};
-use super::tagged::named;
+use super::tagged::{change, named};
 
 pub async fn handle(call: &Call<'_>) -> Result<Tree, Refusal> {
     let pairs = tags::pairs(call.parameters)?;
-    for (resource, mut all) in named(call).await? {
-        let goes = |key: &String, value: &String| {
-            pairs.is_empty()
-                || pairs.iter().any(|(named, of)| named == key && of.as_ref().is_none_or(|of| of == value))
-        };
-        all.0.retain(|key, value| !goes(key, value));
-        resource.set(call, all).await?;
-    }
+    let removed =
+        if pairs.is_empty() { TagChange::RemoveAll } else { TagChange::Remove(pairs.into_iter().collect()) };
+    change(call, &named(call)?, &removed).await?;
     Ok(Tree::done())
 }
