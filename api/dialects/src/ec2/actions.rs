@@ -1,7 +1,7 @@
 //! What can be asked of today's EC2 and of STS: a row here and a file below for each action. The coverage of the cloud's API
 //! that documentation shows is these rows and those of `y2007`. Whatever has none is answered `InvalidAction`.
 
-mod act;
+pub(super) mod act;
 mod address;
 mod allocate_address;
 mod associate_address;

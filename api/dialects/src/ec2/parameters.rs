@@ -17,7 +17,7 @@ const MAX_NAME: usize = 256;
 const MAX_ITEMS: usize = 1000;
 
 /// How a request is signed, and what makes a repetition of it another one.
-const NOT_ASKED: &[&str] = &[
+pub const NOT_ASKED: &[&str] = &[
     "AWSAccessKeyId",
     "ClientToken",
     "Expires",

@@ -46,6 +46,10 @@ pub struct ImageChange {
     pub public: Option<bool>,
     /// Accounts that may, all of them.
     pub launch_permissions: Option<BTreeSet<String>>,
+    /// Accounts that may from now on, too.
+    pub permit: BTreeSet<String>,
+    /// Accounts that may no more.
+    pub forbid: BTreeSet<String>,
     /// Product codes. They can be set once (EC2 ModifyImageAttribute).
     pub product_codes: Option<Vec<String>>,
     /// Tags, all of them.
@@ -64,6 +68,15 @@ impl Compute {
             true => Ok(image),
             false => Err(not_found(id)),
         }
+    }
+
+    /// An image of whichever account's: for dialects that tell whoever may not from what there is not.
+    ///
+    /// # Errors
+    ///
+    /// There is none of this id.
+    pub async fn any_image(&self, id: ImageId) -> Result<Image, ComputeError> {
+        Ok(self.get_at::<Image>(&Image::key_of(id), &id.to_string()).await?.value)
     }
 
     async fn own_image(&self, account: &str, id: ImageId) -> Result<crate::store::Kept<Image>, ComputeError> {
@@ -287,6 +300,8 @@ impl Compute {
                 if let Some(permissions) = change.launch_permissions {
                     image.launch_permissions = permissions;
                 }
+                image.launch_permissions.extend(change.permit);
+                image.launch_permissions.retain(|account| !change.forbid.contains(account));
                 if let Some(codes) = change.product_codes {
                     if !image.product_codes.is_empty() && image.product_codes != codes {
                         return Err(ComputeError::invalid("product_codes", "can be set once, and were"));
