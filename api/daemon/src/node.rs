@@ -112,7 +112,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         alibaba::Service::open(Arc::clone(&compute), Arc::clone(&identity), server::Limits::default());
     let alibaba = alibaba.await.context("Alibaba Cloud's API")?;
     tokio::spawn(alibaba.clone().run_sweeper());
-    let ec2 = ec2::Service::new(Arc::clone(&compute), Arc::clone(&identity), server::Limits::default());
+    let (limits, images) = (server::Limits::default(), config.ec2.images.clone());
+    let ec2 = ec2::Service::open(Arc::clone(&compute), Arc::clone(&identity), limits, images);
+    let ec2 = ec2.await.context("EC2's API")?;
+    tokio::spawn(ec2.clone().run_sweeper());
     let service = native::Service::new(compute, identity, facts, native::Limits::default());
     let listeners = listen::open(&config.api).await.context("the API")?;
     let account = service.ensure_default_account().await;

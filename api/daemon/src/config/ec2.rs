@@ -19,13 +19,20 @@ pub struct Ec2 {
     pub initrd: Option<PathBuf>,
     /// The kernel's command line.
     pub cmdline: String,
+    /// The folder below which images are that RegisterImage of version 2007-03-01 can be asked for, as `BUCKET/IMAGE` or by a
+    /// manifest beside it, `BUCKET/IMAGE.manifest.xml`, which says whose it is: `<manifest><image><name>FILE</name>
+    /// <user>ACCOUNT</user></image></manifest>`. An image without a manifest is for every account. A caller gets at nothing
+    /// else: steps upwards, links and URLs are refused. Only the operator should be able to write there. Left out: no image
+    /// can be registered so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<PathBuf>,
 }
 
 impl Default for Ec2 {
     fn default() -> Self {
         // Guests of then know no other name of their network interface than eth0.
         let cmdline = "root=/dev/sda1 ro console=ttyS0 net.ifnames=0".to_owned();
-        Self { kernel: None, initrd: None, cmdline }
+        Self { kernel: None, initrd: None, cmdline, images: None }
     }
 }
 
@@ -34,6 +41,11 @@ impl Ec2 {
         let files = [("ec2.kernel", &self.kernel), ("ec2.initrd", &self.initrd)];
         for (name, path) in files.into_iter().filter_map(|(name, path)| Some((name, path.as_ref()?))) {
             check_file(path).map_err(|why| ReadConfigError::Value { name, why })?;
+        }
+        if let Some(images) = self.images.as_ref().filter(|images| !images.is_absolute() || !images.is_dir())
+        {
+            let why = format!("must be the absolute path of a folder, not {}", images.display());
+            return Err(ReadConfigError::Value { name: "ec2.images", why });
         }
         if self.initrd.is_some() && self.kernel.is_none() {
             let why = "is of no use without ec2.kernel".to_owned();
@@ -87,6 +99,8 @@ mod tests {
             (Ec2 { kernel: Some("vmlinuz".into()), ..Ec2::default() }, "ec2.kernel"),
             (Ec2 { kernel: Some("/nowhere/vmlinuz".into()), ..Ec2::default() }, "/nowhere/vmlinuz"),
             (Ec2 { kernel: Some("/".into()), ..Ec2::default() }, "no file"),
+            (Ec2 { images: Some("images".into()), ..Ec2::default() }, "ec2.images"),
+            (Ec2 { images: Some("/nowhere".into()), ..Ec2::default() }, "/nowhere"),
             (Ec2 { initrd: there.clone(), ..Ec2::default() }, "without ec2.kernel"),
             (Ec2 { cmdline: "a\nb".to_owned(), ..Ec2::default() }, "ec2.cmdline"),
             (Ec2 { cmdline: "x".repeat(MAX_CMDLINE + 1), ..Ec2::default() }, "ec2.cmdline"),

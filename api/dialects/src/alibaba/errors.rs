@@ -16,7 +16,7 @@ use compute::lifecycle::Refused;
 use compute::outside::HostError;
 use compute::store::{CommitError, ReadError};
 
-use crate::server::BodyError;
+use crate::server::{BodyError, NoteError};
 
 /// What is told instead of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -226,6 +226,20 @@ impl From<ReadError> for Refusal {
         match error {
             ReadError::Unavailable { .. } => Self::unavailable(),
             ReadError::Corrupt { .. } => Self::internal(),
+        }
+    }
+}
+
+impl From<NoteError> for Refusal {
+    fn from(error: NoteError) -> Self {
+        match error {
+            NoteError::Used => {
+                Self::new(400, "SignatureNonceUsed", "Specified signature nonce was used already.")
+            }
+            NoteError::TooMany => {
+                Self::new(400, "Throttling", "Request was denied due to request throttling.")
+            }
+            NoteError::Failed(error) => error.into(),
         }
     }
 }

@@ -12,7 +12,6 @@ mod auth;
 mod codec;
 mod errors;
 mod ids;
-mod nonces;
 mod paging;
 mod parameters;
 mod service;
@@ -39,7 +38,7 @@ struct Inner {
     compute: Arc<Compute>,
     identity: Arc<Identity>,
     limits: crate::server::Limits,
-    nonces: nonces::Nonces,
+    nonces: crate::server::Nonces,
 }
 
 /// A request whose caller is known and may ask it.

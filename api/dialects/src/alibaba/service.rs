@@ -19,9 +19,10 @@ use tokio_rustls::TlsAcceptor;
 use super::actions::{self, Effect};
 use super::codec::{self, Format, MAX_BODY_BYTES, Sender};
 use super::errors::Refusal;
-use super::nonces::Nonces;
 use super::{Call, Inner, access, auth};
-use crate::server::{self, Answer, Api, Limits, Listener, Peer, Place, close_after, drain, read_body};
+use crate::server::{
+    self, Answer, Api, Limits, Listener, Nonces, Peer, Place, close_after, drain, read_body,
+};
 
 /// How often nonces that are too old to be taken again are forgotten.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -43,7 +44,7 @@ impl Service {
         identity: Arc<Identity>,
         limits: Limits,
     ) -> Result<Self, ReadError> {
-        let nonces = Nonces::open(Arc::clone(compute.store())).await?;
+        let nonces = Nonces::open(Arc::clone(compute.store()), "nonce").await?;
         Ok(Self { inner: Arc::new(Inner { compute, identity, limits, nonces }) })
     }
 

@@ -13,7 +13,7 @@ use compute::lifecycle::Refused;
 use compute::outside::HostError;
 use compute::store::{CommitError, ReadError};
 
-use crate::server::BodyError;
+use crate::server::{BodyError, NoteError};
 
 /// What is told instead of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,6 +162,22 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    /// The same in the words of 2007, which had fewer: what was not thought of yet is told as what comes next to it.
+    #[must_use]
+    pub fn in_2007(self) -> Self {
+        let (status, code) = match &*self.code {
+            "UnauthorizedOperation" | "OptInRequired" => (401, "AuthFailure"),
+            "VcpuLimitExceeded" | "VolumeLimitExceeded" => (400, "InstanceLimitExceeded"),
+            "InsufficientVolumeCapacity" | "InsufficientAddressCapacity" => {
+                (500, "InsufficientInstanceCapacity")
+            }
+            _ => return self,
+        };
+        Self::new(status, code, self.message)
+    }
+}
+
 fn kind(what: &str) -> Option<&'static (&'static str, &'static str, &'static str, &'static str)> {
     KINDS.iter().find(|(name, ..)| *name == what)
 }
@@ -289,6 +305,18 @@ impl From<ReadError> for Refusal {
         match error {
             ReadError::Unavailable { .. } => Self::unavailable(),
             ReadError::Corrupt { .. } => Self::internal(),
+        }
+    }
+}
+
+impl From<NoteError> for Refusal {
+    fn from(error: NoteError) -> Self {
+        match error {
+            NoteError::Used => {
+                Self::new(401, "AuthFailure", "The request was answered already: sign it anew")
+            }
+            NoteError::TooMany => Self::unavailable(),
+            NoteError::Failed(error) => error.into(),
         }
     }
 }

@@ -31,6 +31,7 @@ use compute::capacity::Amounts;
 use compute::compute::{Compute, Token};
 use compute::identity::{AccountId, Identity};
 use jiff::Timestamp;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use actions::{Coverage, coverage};
@@ -45,6 +46,19 @@ struct Inner {
     compute: Arc<Compute>,
     identity: Arc<Identity>,
     limits: crate::server::Limits,
+    /// The folder below which images are that can be registered.
+    images: Option<PathBuf>,
+    /// Signatures of SOAP requests that were answered.
+    nonces: crate::server::Nonces,
+}
+
+/// How a request came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protocol {
+    /// As parameters.
+    Query,
+    /// In an envelope.
+    Soap,
 }
 
 /// A request whose caller is known and may ask it.
@@ -52,6 +66,8 @@ struct Call<'a> {
     inner: &'a Inner,
     caller: &'a Caller,
     parameters: &'a Parameters,
+    /// How it came.
+    protocol: Protocol,
     /// What policies can ask about.
     context: Context,
 }

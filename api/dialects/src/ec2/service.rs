@@ -2,11 +2,13 @@
 //! Whatever is refused is told in the cloud's form, with the same request id that the log has.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use compute::compute::Compute;
 use compute::identity::Identity;
+use compute::store::ReadError;
 use hyper::Request;
 use hyper::body::{Body, Incoming};
 use hyper::http::request::Parts;
@@ -21,8 +23,12 @@ use super::parameters::Parameters;
 use super::query::{self, Asked, MAX_BODY_BYTES};
 use super::version::Api;
 use super::xml::Tree;
-use super::{Call, Inner, access, soap};
-use crate::server::{self, Answer, Limits, Listener, Peer, Place, close_after, drain, read_body};
+use super::y2007::shapes;
+use super::{Call, Inner, Protocol, access, soap};
+use crate::server::{self, Answer, Limits, Listener, Nonces, Peer, Place, close_after, drain, read_body};
+
+/// How often signatures that are too old to be taken again are forgotten.
+const SWEEP: Duration = Duration::from_secs(60);
 
 /// Amazon's EC2 API.
 #[derive(Clone)]
@@ -31,9 +37,31 @@ pub struct Service {
 }
 
 impl Service {
-    /// The API of this core, which has recovered.
-    pub fn new(compute: Arc<Compute>, identity: Arc<Identity>, limits: Limits) -> Self {
-        Self { inner: Arc::new(Inner { compute, identity, limits }) }
+    /// The API of this core, which has recovered. Images below the folder can be registered by the API of 2007.
+    ///
+    /// # Errors
+    ///
+    /// The signatures on record cannot be read.
+    pub async fn open(
+        compute: Arc<Compute>,
+        identity: Arc<Identity>,
+        limits: Limits,
+        images: Option<PathBuf>,
+    ) -> Result<Self, ReadError> {
+        let nonces = Nonces::open(Arc::clone(compute.store()), "soap-signature").await?;
+        Ok(Self { inner: Arc::new(Inner { compute, identity, limits, images, nonces }) })
+    }
+
+    /// Forgets signatures of requests that would be too old by now, until the task is dropped.
+    pub async fn run_sweeper(self) {
+        let clock = self.inner.compute.clock();
+        loop {
+            let next = clock.now().saturating_add(SWEEP).unwrap_or(jiff::Timestamp::MAX);
+            clock.sleep_until(next).await;
+            if let Err(error) = self.inner.nonces.sweep(clock.now()).await {
+                log::error!("cannot remove old signatures: {error}");
+            }
+        }
     }
 
     /// Serves the network until `shutdown`, then lets what is under way come to its end, within limits.
@@ -64,8 +92,8 @@ impl server::Api for Service {
         let request_id = query::request_id();
         let bytes = read_body(&mut body, MAX_BODY_BYTES, self.limits().body).await.map_err(Refusal::from);
         let (action, mut answer) = if soap::is_soap(&parts) {
-            soap::answer(&self.inner, &request_id, &parts, bytes, peer).await
-        } else if let Some(document) = soap::document(&parts) {
+            soap::answer(&self.inner, &request_id, bytes, peer).await
+        } else if let Some(document) = soap::document(&parts, peer) {
             ("none", document)
         } else {
             by_query(&self.inner, &request_id, &parts, bytes, peer).await
@@ -107,6 +135,7 @@ async fn by_query(
     let answer = match answered {
         Ok(tree) => query::written(request_id, &asked.version, row.name, &tree),
         Err(refusal) if api == Api::Sts => query::refused(request_id, Some(api), &refusal.in_sts()),
+        Err(refusal) if api == Api::Y2007 => query::refused(request_id, Some(api), &refusal.in_2007()),
         Err(refusal) => query::refused(request_id, Some(api), &refusal),
     };
     (row.name, answer)
@@ -121,7 +150,10 @@ async fn signed(
     peer: Peer,
 ) -> Result<Tree, Refusal> {
     let caller = auth::authenticate(inner, parts, asked, body).await?;
-    perform(inner, &caller, row, &asked.parameters, peer).await
+    if row.api == Api::Y2007 {
+        shapes::check_query(row.name, &asked.parameters)?;
+    }
+    perform(inner, &caller, row, &asked.parameters, peer, Protocol::Query).await
 }
 
 /// What an action answers to a caller, if that may ask it: the part of the way that all protocols have in common.
@@ -131,9 +163,10 @@ pub async fn perform(
     row: &Row,
     parameters: &Parameters,
     peer: Peer,
+    protocol: Protocol,
 ) -> Result<Tree, Refusal> {
     let context = peer.context(inner.compute.clock().now());
-    let call = Call { inner, caller, parameters, context };
+    let call = Call { inner, caller, parameters, protocol, context };
     access::authorize(&call, row)?;
     // Of those that look themselves, each asks first whatever can be asked without doing it.
     if row.effect != Effect::Tries && call.dry_run()? {

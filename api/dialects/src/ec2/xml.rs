@@ -128,6 +128,11 @@ pub fn document(element: &str) -> String {
     String::from_utf8(bytes).expect("texts are written as they are")
 }
 
+/// A text as it stands between tags.
+pub fn escaped(text: &str) -> String {
+    quick_xml::escape::escape(plain(text)).into_owned()
+}
+
 /// Without the characters that XML has no form for, which only somebody's own texts can have.
 fn plain(text: &str) -> Cow<'_, str> {
     if text.chars().all(is_xml) {

@@ -141,6 +141,7 @@ pub async fn update(call: &Call<'_>, id: ImageId, request: UpdateImage) -> Resul
         launch_permissions: request.launch_permissions.map(|all| all.into_iter().map(Into::into).collect()),
         product_codes: request.product_codes.map(|all| all.into_iter().map(Into::into).collect()),
         tags: None,
+        ..ImageChange::default()
     };
     let image = call.compute().change_image(call.account(), id, &change).await.or_refuse()?;
     answer(call, image).await

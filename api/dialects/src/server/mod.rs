@@ -3,6 +3,7 @@
 //! What is no HTTP at all gets hyper's own bare 400, and a head that does not come in time the end of its connection.
 
 mod body;
+mod nonces;
 mod patience;
 mod peer;
 
@@ -27,6 +28,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 pub use body::{BodyError, drain, read_body};
+pub(crate) use nonces::{Nonces, NoteError};
 pub use peer::{Operators, Peer};
 
 use patience::Patient;

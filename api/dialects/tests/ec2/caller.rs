@@ -33,6 +33,8 @@ pub struct Host {
     pub node: Node,
     pub identity: Arc<Identity>,
     pub address: SocketAddr,
+    /// What can be registered.
+    pub images: tempfile::TempDir,
     _ending: watch::Sender<bool>,
 }
 
@@ -59,7 +61,9 @@ impl Host {
         let limits = Limits { body: Duration::from_millis(500), ..Limits::default() };
         let identity = Identity::new(node.compute.store().clone(), node.compute.keys().clone());
         let identity = Arc::new(identity);
-        let service = Service::new(node.compute.clone(), identity.clone(), limits);
+        let images = tempfile::tempdir().unwrap();
+        let folder = Some(images.path().to_owned());
+        let service = Service::open(node.compute.clone(), identity.clone(), limits, folder).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (ending, mut end) = watch::channel(false);
@@ -69,7 +73,7 @@ impl Host {
             };
             service.serve_tcp(listener, None, ended).await;
         });
-        Self { node, identity, address, _ending: ending }
+        Self { node, identity, address, images, _ending: ending }
     }
 
     /// An account, by its own key.

@@ -156,7 +156,7 @@ pub enum SourceRequest {
 pub struct Launched {
     /// The reservation.
     pub reservation: Reservation,
-    /// Its instances in the order of their launch index. Of a repeated launch, as they are now.
+    /// Its instances, round by round: one of each kind, for as long as there are more. Of a repeated launch, as they are now.
     pub instances: Vec<Instance>,
 }
 
@@ -467,7 +467,7 @@ impl Compute {
     ) -> Result<Drawn, ComputeError> {
         let (mut drawn, now) = (Drawn::default(), self.clock.now());
         let reservation = ReservationId::draw();
-        // Round by round, so that the launch index tells the order in which the surplus was given.
+        // Round by round, so that their order tells in which the surplus was given.
         let rounds = counts.iter().copied().max().unwrap_or(0);
         for round in 0..rounds {
             for (kind, _) in kinds.iter().zip(counts).filter(|(_, count)| round < **count) {
@@ -542,11 +542,12 @@ impl Compute {
             disks.push(InstanceDisk { volume, device, delete_with_instance });
         }
         let place = Instance::password_place(id);
+        let before = drawn.instances.iter().filter(|instance| instance.image == kind.image.id).count();
         drawn.instances.push(Instance {
             id,
             account: account.clone(),
             reservation,
-            launch_index: u32::try_from(drawn.instances.len()).unwrap_or(u32::MAX),
+            launch_index: u32::try_from(before).unwrap_or(u32::MAX),
             node: self.config.node.clone(),
             cloud: request.cloud,
             name: request.name.clone(),

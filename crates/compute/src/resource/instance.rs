@@ -69,7 +69,7 @@ pub struct Instance {
     pub account: String,
     /// The launch it came from.
     pub reservation: ReservationId,
-    /// Its place in that launch, from 0.
+    /// Its place among those of its image in that launch, from 0 (EC2's AMI launch index).
     pub launch_index: u32,
     /// The host that runs it.
     pub node: String,

@@ -26,5 +26,9 @@ pub async fn handle(call: &Call<'_>) -> Result<Tree, Refusal> {
 }
 
 fn duplicate() -> Refusal {
-    Refusal::new(400, "InvalidPermission.Duplicate", "The permission has already been authorized on this group")
+    Refusal::new(
+        400,
+        "InvalidPermission.Duplicate",
+        "The permission has already been authorized on this group",
+    )
 }

@@ -16,7 +16,8 @@ pub async fn handle(call: &Call<'_>) -> Result<Tree, Refusal> {
     }
     let (compute, account) = (call.compute(), call.account());
     let vpc = compute.default_subnet(account).await?.vpc;
-    let wanted = |group: &SecurityGroup| group.vpc == vpc && (names.is_empty() || names.contains(&group.name));
+    let wanted =
+        |group: &SecurityGroup| group.vpc == vpc && (names.is_empty() || names.contains(&group.name));
     let groups = compute.security_groups(account, None, usize::MAX, wanted).await?.items;
     let peers = peers(call, &groups).await?;
     let view = |group: &SecurityGroup| {

@@ -31,8 +31,9 @@ pub fn view(domains: &Domains, view: &InstanceView) -> Tree {
 pub fn product_codes(codes: &[String]) -> Tree {
     match codes {
         [] => Tree::new(),
-        codes => Tree::new()
-            .list("productCodes", codes.iter().map(|code| Tree::new().text("productCode", code))),
+        codes => {
+            Tree::new().list("productCodes", codes.iter().map(|code| Tree::new().text("productCode", code)))
+        }
     }
 }
 

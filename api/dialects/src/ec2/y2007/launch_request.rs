@@ -106,7 +106,8 @@ mod tests {
 
     #[test]
     fn counts_make_sense_or_are_refused() {
-        let asked = |min: &str, max: &str| one(&of(&[("ImageId", "a"), ("MinCount", min), ("MaxCount", max)]));
+        let asked =
+            |min: &str, max: &str| one(&of(&[("ImageId", "a"), ("MinCount", min), ("MaxCount", max)]));
         assert_eq!(asked("2", "5").map(|one| (one.min, one.max)), Ok((2, 5)));
         for (min, max, code) in [
             ("0", "0", "InvalidParameterCombination"),

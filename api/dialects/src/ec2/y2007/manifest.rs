@@ -75,7 +75,10 @@ fn nowhere() -> Refusal {
 /// The file at a path below the folder.
 fn below(folder: &Path, location: &str) -> Result<PathBuf, Refusal> {
     let is_plain = |part: &str| {
-        !part.is_empty() && !part.starts_with('.') && !part.contains(['\\', ':']) && !part.chars().any(char::is_control)
+        !part.is_empty()
+            && !part.starts_with('.')
+            && !part.contains(['\\', ':'])
+            && !part.chars().any(char::is_control)
     };
     if location.len() > MAX_LOCATION || !location.split('/').all(is_plain) {
         let why = "A location is a path as BUCKET/IMAGE.manifest.xml; URLs are not followed.";
@@ -165,7 +168,9 @@ mod tests {
     const ACCOUNT: &str = "123456789012";
 
     fn manifest(more: &str) -> String {
-        format!("<manifest><version>3</version><image><name>a.img</name><user>{ACCOUNT}</user>{more}</image></manifest>")
+        format!(
+            "<manifest><version>3</version><image><name>a.img</name><user>{ACCOUNT}</user>{more}</image></manifest>"
+        )
     }
 
     #[test]

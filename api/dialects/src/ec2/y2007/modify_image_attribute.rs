@@ -71,7 +71,8 @@ fn product_code(call: &Call<'_>) -> Result<ImageChange, Refusal> {
     if codes.len() > 1 {
         return Err(Refusal::combination("An image has at most one product code."));
     }
-    let is_code = |code: &String| code.len() <= MAX_CODE && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_code =
+        |code: &String| code.len() <= MAX_CODE && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
     match codes.iter().find(|code| !is_code(code)) {
         Some(code) => Err(wrong_item(code)),
         None => Ok(ImageChange { product_codes: Some(codes), ..ImageChange::default() }),

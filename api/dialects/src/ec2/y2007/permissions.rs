@@ -126,7 +126,9 @@ fn protocol(permission: &Parameters) -> Result<Protocol, Refusal> {
     };
     let part = |number: i64| match number {
         -1 => Ok(None),
-        number => u8::try_from(number).map(Some).map_err(|_| malformed(format!("{number} is none of ICMP's"))),
+        number => {
+            u8::try_from(number).map(Some).map_err(|_| malformed(format!("{number} is none of ICMP's")))
+        }
     };
     match word {
         "tcp" => ports().map(|(from, to)| Protocol::Tcp { from, to }),
@@ -228,7 +230,8 @@ mod tests {
         let whole = vec![rule(Protocol::All, members())];
         assert_eq!(told(&whole, &names), told(&three, &names));
         let shown = Tree::new().list("p", told(&whole, &names)).element("r", None);
-        let ports = ["<ipProtocol>tcp</ipProtocol><fromPort>0</fromPort><toPort>65535</toPort>", "udp", "icmp"];
+        let ports =
+            ["<ipProtocol>tcp</ipProtocol><fromPort>0</fromPort><toPort>65535</toPort>", "udp", "icmp"];
         assert!(ports.iter().all(|part| shown.contains(part)), "{shown}");
         assert_eq!(shown.matches("<groupName>web</groupName>").count(), 3, "{shown}");
         assert!(is_let_in(&whole, &three[0]) && is_let_in(&three, &three[2]));

@@ -1,10 +1,10 @@
 //! RunInstances: launches instances of one image or several, the fewest of each or nothing at all. What is there beyond that is
 //! shared out in turn. An instance of then is nothing without its machine: when that ends, it is terminated.
 
+use compute::charge::Terms;
 use compute::compute::{DiskRequest, InstanceRequest, Launch, SourceRequest};
 use compute::id::SecurityGroupId;
 use compute::lifecycle::Rules;
-use compute::charge::Terms;
 use compute::resource::{Cloud, Image, ImageBoot, MetadataOptions, Tags};
 use serde_json::Value;
 
