@@ -2,12 +2,13 @@
 //! and initrd, an ephemeral disk and a swap area that the guest's own fstab finds by their names of then, all of it lost with
 //! the VM. The guest (`images/bare/guest`) tells what it finds.
 
+use std::path::PathBuf;
 use std::process::Command;
 
-use native_api::{Instance, InstanceId, InstanceState, Launched, Operation};
+use native_api::{Instance, InstanceId, InstanceState, Launched, Operation, UserData};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use node::{BOOT, Images, Network, Node, on_host, vmms};
+use node::{BOOT, Images, LOGIN, Network, Node, on_host, vmms};
 use serde_json::{Value, json};
 
 /// An instance type of its own, small enough to be told apart from what is usual: MiB of swap, and GiB of an ephemeral disk.
@@ -70,6 +71,72 @@ async fn story(images: &Images, node: &mut Node) {
     let reason = ended.state_reason.expect("there is one");
     assert!(reason.contains("SIGKILL") || reason.contains("signal"), "{reason}");
     node.end();
+}
+
+/// Where the root file system of the Debian image begins and how much of it there is, in MiB; see its maker.
+const DEBIAN_ROOT_MIB: (u64, u64) = (128, 1919);
+/// The fstab that EC2's Developer Guide of 2007 prescribes, as far as it is about disks.
+const FSTAB: &str =
+    "/dev/sda1 / ext4 defaults 1 1\n/dev/sda2 /mnt ext3 defaults 0 0\n/dev/sda3 swap swap defaults 0 0\n";
+/// What a guest with systemd and udev says of its disks once it is up.
+const REPORT: &str = "#!/bin/sh
+{
+    echo \"GUEST link $(readlink /dev/sda1) $(readlink /dev/sda2) $(readlink /dev/sda3)\"
+    echo \"GUEST links $(udevadm info --query=symlink --name=/dev/vdb)\"
+    echo \"GUEST mnt $(findmnt -rno FSTYPE /mnt) $(ls /mnt | tr '\\n' ' ')\"
+    echo \"GUEST swap $(swapon --noheadings --raw --show=NAME)\"
+    echo \"GUEST failed $(systemctl --failed --plain --no-legend 'dev-*' '*.mount' '*.swap' | wc -l)\"
+    echo GUEST end
+} > /dev/ttyS0
+";
+
+#[test]
+fn a_guest_with_udev_finds_them_too() {
+    let Some(images) = Images::find() else { return };
+    let network = Network::new("bare-udev");
+    on_host(&network, images, TYPE, async move |images, node| with_udev(images, node).await);
+}
+
+async fn with_udev(images: &Images, node: &mut Node) {
+    node.start().await;
+    let root = debian_root(images, node);
+    let source = json!({"file_system": {"path": root, "kernel": images.bare_kernel,
+        "initrd": images.bare_initrd, "cmdline": "root=/dev/sda1 ro console=ttyS0 net.ifnames=0"}});
+    let image = node.import(&json!({"name": "debian", "source": source}), LOGIN).await;
+    let launch = json!({"image": image, "instance_type": "m1.small", "cloud": "ec2",
+        "user_data": UserData::of(REPORT.as_bytes()).expect("it is short"),
+        "data_disks": [{"content": "ephemeral"}, {"content": "swap"}]});
+    let instance = launched(node, &launch).await;
+    let told = |console: &str| {
+        let lines = console.lines().filter_map(|line| line.trim().strip_prefix("GUEST "));
+        let lines: Vec<String> = lines.map(str::to_owned).collect();
+        lines.iter().any(|line| line == "end").then_some(lines)
+    };
+    let lines = node.printed("the report", LOGIN, &instance.id, told).await;
+    assert_eq!(lines[0], "link vda vdb vdc");
+    assert!(lines[1].split(' ').any(|link| link == "sda2"), "udev knows its name: {}", lines[1]);
+    assert_eq!(
+        lines[2..5],
+        ["mnt ext3 lost+found ", "swap /dev/vdc", "failed 0"].map(|line| line.trim().to_owned())
+    );
+    node.bothy(&["terminate", instance.id.as_str(), "--wait", "--timeout", &BOOT.as_secs().to_string()]);
+    node.end();
+}
+
+/// The root file system of the Debian image by itself, with an fstab of 2007.
+fn debian_root(images: &Images, node: &Node) -> PathBuf {
+    let (root, fstab) = (node.folder.join("root.ext4"), node.folder.join("fstab"));
+    std::fs::write(&fstab, FSTAB).expect("the scratch disk has room");
+    let (from, to) = (images.debian.display(), root.display());
+    let (skip, count) = DEBIAN_ROOT_MIB;
+    let dd = format!("dd if={from} of={to} bs=1M skip={skip} count={count} conv=sparse status=none");
+    let change = |what: &str| format!("/sbin/debugfs -w -R '{what}' {to} 2>&1");
+    let rm = change("rm /etc/fstab");
+    let write = change(&format!("write {} /etc/fstab", fstab.display()));
+    let output =
+        Command::new("sh").args(["-ec", &format!("{dd}; {rm}; {write}")]).output().expect("sh is there");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    root
 }
 
 /// A public key, as people have them.

@@ -61,6 +61,7 @@ mod key_pair;
 mod modify_image_attribute;
 mod modify_instance_attribute;
 mod modify_instance_metadata_options;
+mod modify_network_interface_attribute;
 mod modify_volume;
 mod permissions;
 mod reboot_instances;
@@ -79,6 +80,8 @@ mod stop_instances;
 mod subnet;
 mod tagged;
 mod terminate_instances;
+mod update_security_group_rule_descriptions_egress;
+mod update_security_group_rule_descriptions_ingress;
 mod volume;
 mod vpc;
 mod words;
@@ -159,6 +162,10 @@ const ADDRESS_AND_INSTANCE: &[Target] = &[
     Target::Named("network-interface", &["NetworkInterfaceId"]),
 ];
 const INTERFACE: &[Target] = &[Target::Named("network-interface", &["NetworkInterfaceId"])];
+const INTERFACE_AND_GROUPS: &[Target] = &[
+    Target::Named("network-interface", &["NetworkInterfaceId"]),
+    Target::Named("security-group", &["SecurityGroupId"]),
+];
 const INTERFACE_AND_INSTANCE: &[Target] = &[
     Target::Named("network-interface", &["NetworkInterfaceId"]),
     Target::Named("instance", &["InstanceId"]),
@@ -244,6 +251,7 @@ pub static ROWS: &[Row] = &[
     row!(Ec2, "ModifyImageAttribute", Changes, IMAGE, modify_image_attribute),
     row!(Ec2, "ModifyInstanceAttribute", Changes, INSTANCES, modify_instance_attribute),
     row!(Ec2, "ModifyInstanceMetadataOptions", Changes, INSTANCES, modify_instance_metadata_options),
+    row!(Ec2, "ModifyNetworkInterfaceAttribute", Changes, INTERFACE_AND_GROUPS, modify_network_interface_attribute),
     row!(Ec2, "ModifyVolume", Changes, VOLUME, modify_volume),
     row!(Ec2, "RebootInstances", Changes, INSTANCES, reboot_instances),
     row!(Ec2, "RegisterImage", Changes, &[Target::Every("image")], register_image),
@@ -255,6 +263,8 @@ pub static ROWS: &[Row] = &[
     row!(Ec2, "StartInstances", Changes, INSTANCES, start_instances),
     row!(Ec2, "StopInstances", Changes, INSTANCES, stop_instances),
     row!(Ec2, "TerminateInstances", Changes, INSTANCES, terminate_instances),
+    row!(Ec2, "UpdateSecurityGroupRuleDescriptionsEgress", Changes, GROUP, update_security_group_rule_descriptions_egress),
+    row!(Ec2, "UpdateSecurityGroupRuleDescriptionsIngress", Changes, GROUP, update_security_group_rule_descriptions_ingress),
     // The core decides who may assume which role; who one is, one may always know.
     row!(Sts, "AssumeRole", Changes, &[], assume_role),
     row!(Sts, "GetCallerIdentity", Reads, &[], get_caller_identity),

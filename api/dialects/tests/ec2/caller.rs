@@ -170,6 +170,7 @@ impl Answered {
     fn found(&self, wanted: impl Fn(&[String]) -> bool) -> Vec<String> {
         let (mut reader, mut path, mut found, mut text) =
             (Reader::from_str(&self.text), Vec::new(), Vec::new(), String::new());
+        reader.config_mut().expand_empty_elements = true;
         loop {
             match reader.read_event().unwrap_or_else(|error| panic!("{error}: {}", self.text)) {
                 Event::Start(start) => {

@@ -143,3 +143,22 @@ async fn unmodified_clients_walk_through_the_life_of_instances() {
     });
     assert_eq!(told, wanted);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_of_before_sign_in_their_own_ways() {
+    let Some(python) = python().await else { return };
+    let (host, root, _) = super::instances::host().await;
+    let behind = Timestamp::now().duration_since(host.node.compute.clock().now());
+    host.node.clock.advance(behind.try_into().expect("the test's clock begins in the past"));
+    let told = tell(&python, "ec2_old.py", &root).await;
+    let boto = json!([[true], 1, "m1.large", [400, "InvalidInstanceID.NotFound", true]]);
+    let libcloud = json!(["cloud", 1, [2], true]);
+    let wanted = json!({
+        "boto": boto,
+        "boto_path": boto,
+        "boto_2": boto,
+        "libcloud": libcloud,
+        "libcloud_4": libcloud,
+    });
+    assert_eq!(told, wanted);
+}

@@ -110,6 +110,59 @@ async fn rules_come_by_lists_and_go_by_id_or_by_what_they_say() {
 }
 
 #[tokio::test]
+async fn something_else_is_said_of_rules_and_interfaces() {
+    let host = Host::start().await;
+    let root = host.root().await;
+    let words = [("GroupName", "web"), ("GroupDescription", "front end")];
+    let group = made(&root, "CreateSecurityGroup", &words, "groupId").await;
+    let of = [("GroupId", &*group)];
+    let added = root.ec2("AuthorizeSecurityGroupIngress", &with(&of, WEB)).await.ok();
+    let ids = added.all("securityGroupRuleId");
+    let update = "UpdateSecurityGroupRuleDescriptionsIngress";
+    let by_id = [
+        of[0],
+        ("SecurityGroupRuleDescription.1.SecurityGroupRuleId", &*ids[1]),
+        ("SecurityGroupRuleDescription.1.Description", "one of ours"),
+    ];
+    root.ec2(update, &by_id).await.ok();
+    // Without a description, what was said is taken back.
+    let silent = [of[0], WEB[0], WEB[1], WEB[2], WEB[3]];
+    root.ec2(update, &silent).await.ok();
+    let shown = root.ec2("DescribeSecurityGroupRules", &[]).await.ok();
+    assert_eq!(shown.all("description"), ["one of ours"]);
+    assert!(ids.iter().all(|id| shown.all("securityGroupRuleId").contains(id)), "they are the same rules");
+    let other = [of[0], WEB[0], WEB[1], WEB[2], ("IpPermissions.1.IpRanges.1.CidrIp", "10.0.0.0/8")];
+    root.ec2(update, &other).await.refused(400, "InvalidPermission.NotFound");
+    let egress = "UpdateSecurityGroupRuleDescriptionsEgress";
+    root.ec2(egress, &by_id).await.refused(400, "InvalidSecurityGroupRuleId.NotFound");
+    root.ec2(update, &of).await.refused(400, "MissingParameter");
+
+    let filter = [("Filter.1.Name", "default-for-az"), ("Filter.1.Value.1", "true")];
+    let subnet = one(&root.ec2("DescribeSubnets", &filter).await.ok(), "subnetId");
+    let interface =
+        made(&root, "CreateNetworkInterface", &[("SubnetId", &*subnet)], "networkInterfaceId").await;
+    let interface = ("NetworkInterfaceId", &*interface);
+    let modify = "ModifyNetworkInterfaceAttribute";
+    root.ec2(modify, &[interface, ("SecurityGroupId.1", &*group)]).await.ok();
+    root.ec2(modify, &[interface, ("Description.Value", "spare")]).await.ok();
+    root.ec2(modify, &[interface, ("SourceDestCheck.Value", "true")]).await.ok();
+    let shown = root.ec2("DescribeNetworkInterfaces", &[("NetworkInterfaceId.1", interface.1)]).await.ok();
+    assert_eq!((one(&shown, "groupId"), one(&shown, "description")), (group.clone(), "spare".to_owned()));
+    root.ec2(modify, &[interface, ("Description.Value", "")]).await.ok();
+    for (more, code) in [
+        (&[][..], "MissingParameter"),
+        (&[("SourceDestCheck.Value", "false")], "UnsupportedOperation"),
+        (&[("Description.Value", "x"), ("SecurityGroupId.1", &*group)], "InvalidParameterCombination"),
+        (&[("SecurityGroupId.1", "sg-00000001")], "InvalidGroup.NotFound"),
+        (&[("AssociatePublicIpAddress", "true")], "UnsupportedOperation"),
+    ] {
+        root.ec2(modify, &with(&[interface], more)).await.refused(400, code);
+    }
+    let shown = root.ec2("DescribeNetworkInterfaces", &[("NetworkInterfaceId.1", interface.1)]).await.ok();
+    assert_eq!((one(&shown, "groupId"), one(&shown, "description")), (group, String::new()));
+}
+
+#[tokio::test]
 async fn groups_are_found_by_what_their_rules_say() {
     let host = Host::start().await;
     let root = host.root().await;
@@ -558,9 +611,12 @@ async fn policies_are_asked_for_what_is_named() {
         "DescribeVpcs",
         "DetachNetworkInterface",
         "DisassociateAddress",
+        "ModifyNetworkInterfaceAttribute",
         "ReleaseAddress",
         "RevokeSecurityGroupEgress",
         "RevokeSecurityGroupIngress",
+        "UpdateSecurityGroupRuleDescriptionsEgress",
+        "UpdateSecurityGroupRuleDescriptionsIngress",
     ] {
         nobody.ec2(action, &[("GroupId", "sg-00000001")]).await.refused(403, "UnauthorizedOperation");
         if !action.starts_with("Describe") {

@@ -38,6 +38,16 @@ struct Member {
     public: Option<Address>,
     /// Whether its subnet is.
     private: bool,
+    /// What its instance's type allows, in Mbit/s; 0 for no limit.
+    bandwidth_mbps: u32,
+}
+
+impl Member {
+    /// Most that passes between it and the outside: what its instance's type allows, or its public address, if that is less.
+    fn bandwidth_mbps(&self) -> u32 {
+        let public = self.public.as_ref().map_or(0, |public| public.bandwidth_mbps);
+        [self.bandwidth_mbps, public].into_iter().filter(|limit| *limit > 0).min().unwrap_or(0)
+    }
 }
 
 impl Guards {
@@ -187,7 +197,16 @@ impl Compute {
         let subnet = get::<Subnet>(&*self.store, &subnet).await?;
         // It is there as long as the interface is; were it not, too little is the better mistake.
         let private = subnet.is_none_or(|kept| kept.value.private);
-        Ok(Member { interface, public, private })
+        let bandwidth_mbps = match interface.instance {
+            None => 0,
+            Some(instance) => {
+                let kept = self.get_owned::<Instance>(account, &instance.to_string()).await?;
+                let offered = self.config.catalog.instance_type(&kept.value.instance_type);
+                // One that is not offered any more has no limit: nobody knows what it was.
+                offered.map_or(0, |offered| offered.bandwidth_mbps)
+            }
+        };
+        Ok(Member { interface, public, private, bandwidth_mbps })
     }
 
     /// Puts in force what is noted and on record for a network. What changed before the call is in force afterwards.
@@ -222,7 +241,8 @@ impl Compute {
         let members = guard
             .members()
             .values()
-            .map(|Member { interface, public, private }| {
+            .map(|member| {
+                let Member { interface, public, private, .. } = member;
                 let of = |group: &SecurityGroupId| (interface.account.clone(), *group);
                 groups.extend(interface.security_groups.iter().map(of));
                 MemberPlan {
@@ -231,7 +251,7 @@ impl Compute {
                     groups: interface.security_groups.clone(),
                     public: public.as_ref().map(|public| public.address),
                     private: *private,
-                    bandwidth_mbps: public.as_ref().map_or(0, |public| public.bandwidth_mbps),
+                    bandwidth_mbps: member.bandwidth_mbps(),
                 }
             })
             .collect();

@@ -79,7 +79,11 @@ impl Compute {
         Ok(self.get_at::<Image>(&Image::key_of(id), &id.to_string()).await?.value)
     }
 
-    async fn own_image(&self, account: &str, id: ImageId) -> Result<crate::store::Kept<Image>, ComputeError> {
+    pub(super) async fn own_image(
+        &self,
+        account: &str,
+        id: ImageId,
+    ) -> Result<crate::store::Kept<Image>, ComputeError> {
         let kept = self.get_at::<Image>(&Image::key_of(id), &id.to_string()).await?;
         match kept.value.account == account {
             true => Ok(kept),

@@ -26,6 +26,7 @@ mod records;
 mod recovery;
 mod security_groups;
 mod snapshots;
+mod tagging;
 mod timer;
 mod tokens;
 mod volumes;
@@ -54,6 +55,7 @@ pub use records::{Listed, WordsChange};
 pub use recovery::RecoverError;
 pub use security_groups::NewSecurityGroup;
 pub use snapshots::NewSnapshot;
+pub use tagging::{TagChange, Taggable};
 pub use tokens::Token;
 pub use volumes::{MAX_ATTACHED, NewVolume, VolumeChange};
 

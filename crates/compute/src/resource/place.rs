@@ -39,6 +39,9 @@ pub struct InstanceType {
     /// Size of the swap disk, in MiB; 0 for none.
     #[serde(default)]
     pub swap_mib: u64,
+    /// Most that passes between each of its interfaces and the outside, each way, in Mbit/s; 0 for no limit.
+    #[serde(default)]
+    pub bandwidth_mbps: u32,
 }
 
 impl InstanceType {
@@ -48,54 +51,50 @@ impl InstanceType {
     }
 }
 
-/// Name, vCPUs, memory in MiB, ephemeral disk in GiB, swap in MiB.
-type Row = (&'static str, u32, u64, u64, u64);
+/// Name, vCPUs, memory in MiB, ephemeral disk in GiB, swap in MiB, bandwidth in Mbit/s.
+type Row = (&'static str, u32, u64, u64, u64, u32);
 
 /// The types that are offered unless the configuration has others. Ours; then those that the clouds' manuals and clients
 /// name most.
 const DEFAULT_TYPES: &[Row] = &[
-    ("tiny", 1, 256, 0, 0),
-    ("small", 1, 1024, 0, 0),
-    ("medium", 2, 2048, 0, 0),
-    ("large", 2, 4096, 0, 0),
-    ("xlarge", 4, 8192, 0, 0),
-    // Amazon EC2 (2007-03-01: m1.small alone, 1.75 GB and 160 GB of disk)
-    ("m1.small", 1, 1740, 147, 896),
-    ("m1.large", 2, 7680, 840, 0),
-    ("m1.xlarge", 4, 15360, 1680, 0),
-    ("t2.nano", 1, 512, 0, 0),
-    ("t2.micro", 1, 1024, 0, 0),
-    ("t2.small", 1, 2048, 0, 0),
-    ("t2.medium", 2, 4096, 0, 0),
-    ("t3.micro", 2, 1024, 0, 0),
-    ("t3.small", 2, 2048, 0, 0),
-    ("t3.medium", 2, 4096, 0, 0),
-    ("m5.large", 2, 8192, 0, 0),
+    ("tiny", 1, 256, 0, 0, 0),
+    ("small", 1, 1024, 0, 0, 0),
+    ("medium", 2, 2048, 0, 0, 0),
+    ("large", 2, 4096, 0, 0, 0),
+    ("xlarge", 4, 8192, 0, 0, 0),
+    // Amazon EC2 (2007-03-01: m1.small alone, 1.75 GB, 160 GB of disk and 250 Mbit/s)
+    ("m1.small", 1, 1740, 147, 896, 250),
+    ("m1.large", 2, 7680, 840, 0, 0),
+    ("m1.xlarge", 4, 15360, 1680, 0, 0),
+    ("t2.nano", 1, 512, 0, 0, 0),
+    ("t2.micro", 1, 1024, 0, 0, 0),
+    ("t2.small", 1, 2048, 0, 0, 0),
+    ("t2.medium", 2, 4096, 0, 0, 0),
+    ("t3.micro", 2, 1024, 0, 0, 0),
+    ("t3.small", 2, 2048, 0, 0, 0),
+    ("t3.medium", 2, 4096, 0, 0, 0),
+    ("m5.large", 2, 8192, 0, 0, 0),
     // Alibaba Cloud ECS
-    ("ecs.t1.small", 1, 1024, 0, 0),
-    ("ecs.s1.small", 1, 2048, 0, 0),
-    ("ecs.s2.large", 2, 4096, 0, 0),
-    ("ecs.n1.tiny", 1, 1024, 0, 0),
-    ("ecs.n1.small", 1, 2048, 0, 0),
-    ("ecs.n1.medium", 2, 4096, 0, 0),
-    ("ecs.n4.small", 1, 2048, 0, 0),
-    ("ecs.g6.large", 2, 8192, 0, 0),
+    ("ecs.t1.small", 1, 1024, 0, 0, 0),
+    ("ecs.s1.small", 1, 2048, 0, 0, 0),
+    ("ecs.s2.large", 2, 4096, 0, 0, 0),
+    ("ecs.n1.tiny", 1, 1024, 0, 0, 0),
+    ("ecs.n1.small", 1, 2048, 0, 0, 0),
+    ("ecs.n1.medium", 2, 4096, 0, 0, 0),
+    ("ecs.n4.small", 1, 2048, 0, 0, 0),
+    ("ecs.g6.large", 2, 8192, 0, 0, 0),
     // Huawei Cloud ECS
-    ("s2.small.1", 1, 1024, 0, 0),
-    ("s3.medium.2", 1, 2048, 0, 0),
-    ("s3.large.2", 2, 4096, 0, 0),
-    ("s6.small.1", 1, 1024, 0, 0),
-    ("c3.large.2", 2, 4096, 0, 0),
+    ("s2.small.1", 1, 1024, 0, 0, 0),
+    ("s3.medium.2", 1, 2048, 0, 0, 0),
+    ("s3.large.2", 2, 4096, 0, 0, 0),
+    ("s6.small.1", 1, 1024, 0, 0, 0),
+    ("c3.large.2", 2, 4096, 0, 0, 0),
 ];
 
 impl Default for Catalog {
     fn default() -> Self {
-        let instance_type = |&(name, vcpus, memory_mib, ephemeral_gib, swap_mib): &Row| InstanceType {
-            name: name.to_owned(),
-            vcpus,
-            memory_mib,
-            ephemeral_gib,
-            swap_mib,
+        let instance_type = |&(name, vcpus, memory_mib, ephemeral_gib, swap_mib, bandwidth_mbps): &Row| {
+            InstanceType { name: name.to_owned(), vcpus, memory_mib, ephemeral_gib, swap_mib, bandwidth_mbps }
         };
         Self {
             region: "local".to_owned(),

@@ -1,6 +1,7 @@
 //! Public addresses that take each other's place, and interfaces that are asked for twice.
 
 use compute::compute::{ComputeError, InstanceRequest, NewInterface, Token};
+use compute::outside::MemberPlan;
 use compute::resource::Tags;
 
 use super::host::{Host, request};
@@ -61,4 +62,31 @@ async fn an_interface_is_made_once_for_a_token() {
     let other = host.compute.create_interface(account, &asked("b")).await;
     assert!(matches!(other, Err(ComputeError::TokenMismatch)), "{other:?}");
     assert_eq!(host.compute.interfaces(account, None, 10, |_| true).await.unwrap().items, [made]);
+}
+
+#[tokio::test]
+async fn the_least_of_two_limits_is_in_force() {
+    let host = Host::start().await;
+    let account = &host.accounts[0];
+    let image = host.image(None).await;
+    let [small, tiny] = ["m1.small", "tiny"].map(str::to_owned);
+    let small = host.launch(account, InstanceRequest { instance_type: small, ..request(image) }).await;
+    let tiny = host.launch(account, InstanceRequest { instance_type: tiny, ..request(image) }).await;
+    let limits = || {
+        let plan = host.networks.in_force();
+        [&small, &tiny].map(|instance| {
+            let is_its = |member: &&MemberPlan| member.interface == instance.interfaces[0];
+            plan.members.iter().find(is_its).unwrap().bandwidth_mbps
+        })
+    };
+    assert_eq!(limits(), [250, 0], "an instance of 2007 has 250 Mbit/s");
+    for (mbps, in_force) in [(100, [100, 100]), (300, [250, 300])] {
+        for instance in [&small, &tiny] {
+            let address =
+                host.compute.allocate_address(account, None, "", mbps, Tags::default()).await.unwrap();
+            let interface = instance.interfaces[0];
+            host.compute.replace_address(account, address.id, interface, false).await.unwrap();
+        }
+        assert_eq!(limits(), in_force);
+    }
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)] // A test's helpers may fail like the test itself.
 
 mod scenarios;
+mod tags;
 mod world;
 
 use std::collections::BTreeSet;

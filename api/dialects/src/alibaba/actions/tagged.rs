@@ -1,6 +1,6 @@
 //! Resources that have tags: found by the cloud's names for their kinds, and their tags looked at and changed.
 
-use compute::compute::{ComputeError, ImageChange, InstanceChange, VolumeChange, WordsChange};
+use compute::compute::{TagChange, Taggable};
 use compute::id::{ImageId, SecurityGroupId, SnapshotId, SubnetId, VolumeId, VpcId};
 use compute::resource::Tags;
 use serde_json::{Value, json};
@@ -63,39 +63,29 @@ impl Kind {
         })
     }
 
-    /// Gives one these tags, and no others.
-    pub async fn set(self, call: &Call<'_>, id: &str, tags: Tags) -> Result<(), Refusal> {
-        let (compute, account) = (call.compute(), call.account());
-        let words = || WordsChange { tags: Some(tags.clone()), ..WordsChange::default() };
-        let done: Result<(), ComputeError> = match self {
-            Self::Instance => {
-                let id = act::shown(call, id).await?.id;
-                let change = InstanceChange { tags: Some(tags), ..InstanceChange::default() };
-                compute.change_instance(account, id, &change).await.map(drop)
-            }
-            Self::Disk => {
-                let change = VolumeChange { tags: Some(tags), ..VolumeChange::default() };
-                compute.change_volume(account, VolumeId::read(id)?, &change).await.map(drop)
-            }
-            Self::Snapshot => {
-                compute.change_snapshot(account, SnapshotId::read(id)?, &words()).await.map(drop)
-            }
-            Self::Image => {
-                let change = ImageChange { tags: Some(tags), ..ImageChange::default() };
-                compute.change_image(account, ImageId::read(id)?, &change).await.map(drop)
-            }
-            Self::SecurityGroup => {
-                compute.change_security_group(account, SecurityGroupId::read(id)?, &words()).await.map(drop)
-            }
-            Self::KeyPair => {
-                let pair = compute.key_pair(account, id).await?;
-                compute.tag_key_pair(account, pair.id, &tags).await.map(drop)
-            }
-            Self::Vpc => compute.change_vpc(account, VpcId::read(id)?, &words()).await.map(drop),
-            Self::VSwitch => compute.change_subnet(account, SubnetId::read(id)?, &words()).await.map(drop),
-        };
-        Ok(done?)
+    /// One, as the core knows it.
+    async fn find(self, call: &Call<'_>, id: &str) -> Result<Taggable, Refusal> {
+        Ok(match self {
+            Self::Instance => Taggable::Instance(act::shown(call, id).await?.id),
+            Self::Disk => Taggable::Volume(CloudId::read(id)?),
+            Self::Snapshot => Taggable::Snapshot(CloudId::read(id)?),
+            Self::Image => Taggable::Image(CloudId::read(id)?),
+            Self::SecurityGroup => Taggable::SecurityGroup(CloudId::read(id)?),
+            Self::KeyPair => Taggable::KeyPair(call.compute().key_pair(call.account(), id).await?.id),
+            Self::Vpc => Taggable::Vpc(CloudId::read(id)?),
+            Self::VSwitch => Taggable::Subnet(CloudId::read(id)?),
+        })
     }
+}
+
+/// Changes the tags of all resources that a request names, or of none.
+pub async fn change(call: &Call<'_>, change: &TagChange) -> Result<(), Refusal> {
+    let kind = Kind::read(call)?;
+    let mut resources = Vec::new();
+    for id in named(call)? {
+        resources.push(kind.find(call, &id).await?);
+    }
+    Ok(call.compute().tag(call.account(), &resources, change).await?)
 }
 
 /// The resources that a request about tags names.

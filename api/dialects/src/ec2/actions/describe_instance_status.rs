@@ -8,7 +8,7 @@ use compute::lifecycle::State;
 
 use super::super::filters::Filters;
 use super::super::ids::CloudId;
-use super::super::paging::{Pages, next};
+use super::super::paging::{Paging, next};
 use super::super::xml::Tree;
 use super::super::{Call, Refusal, states};
 use super::describe_instances::listed;
@@ -30,8 +30,8 @@ pub async fn handle(call: &Call<'_>) -> Result<Tree, Refusal> {
     let filters = Filters::read(parameters, FILTERS)?;
     let named: Vec<InstanceId> = ids(parameters, "InstanceId")?;
     let all = parameters.flag("IncludeAllInstances")?.unwrap_or(false);
-    let pages = Pages::read(parameters, !named.is_empty())?;
-    let (views, _, more) = listed(call, &named, pages, |view, _| {
+    let paging = Paging::read(parameters, !named.is_empty())?;
+    let (views, _, more) = listed(call, &named, paging, |view, _| {
         let is_shown = all || states::instance(view.instance.state()).name == "running";
         is_shown && filters.pass(&view.instance.tags, |name| fields(call, view, name))
     })

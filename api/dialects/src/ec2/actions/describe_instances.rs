@@ -7,7 +7,7 @@ use compute::compute::InstanceView;
 use compute::id::InstanceId;
 
 use super::super::filters::Filters;
-use super::super::paging::{Pages, next};
+use super::super::paging::{Paging, next};
 use super::super::xml::Tree;
 use super::super::{Call, Refusal};
 use super::instance::{self, Around, FILTERS};
@@ -16,8 +16,8 @@ use super::words::ids;
 pub async fn handle(call: &Call<'_>) -> Result<Tree, Refusal> {
     let filters = Filters::read(call.parameters, FILTERS)?;
     let named: Vec<InstanceId> = ids(call.parameters, "InstanceId")?;
-    let pages = Pages::read(call.parameters, !named.is_empty())?;
-    let (views, around, more) = listed(call, &named, pages, |view, around| {
+    let paging = Paging::read(call.parameters, !named.is_empty())?;
+    let (views, around, more) = listed(call, &named, paging, |view, around| {
         filters.pass(&view.instance.tags, |name| instance::fields(call, view, around, name))
     })
     .await?;
@@ -29,7 +29,7 @@ pub async fn handle(call: &Call<'_>) -> Result<Tree, Refusal> {
 pub async fn listed(
     call: &Call<'_>,
     named: &[InstanceId],
-    mut pages: Pages<InstanceView>,
+    paging: Paging,
     wanted: impl Fn(&InstanceView, &Around) -> bool,
 ) -> Result<(Vec<InstanceView>, Around, Option<String>), Refusal> {
     let (compute, account) = (call.compute(), call.account());
@@ -42,12 +42,19 @@ pub async fn listed(
         let views = views.into_iter().filter(|view| wanted(view, &around)).collect();
         return Ok((views, around, None));
     }
-    while let Some((after, most)) = pages.wants() {
-        let listed = compute.instance_views(account, after.as_deref(), most, |_| true).await?;
-        let around = Around::of(call, &listed.items).await?;
-        pages.add(listed.items.into_iter().filter(|view| wanted(view, &around)), listed.next);
+    let (mut views, mut after) = (Vec::new(), paging.after);
+    let mut around = Around::of(call, &[]).await?;
+    loop {
+        let listed = compute.instance_views(account, after.as_deref(), usize::MAX, |_| true).await?;
+        around.add(call, &listed.items).await?;
+        views.extend(listed.items.into_iter().filter(|view| wanted(view, &around)));
+        after = listed.next;
+        if views.len() > paging.size {
+            views.truncate(paging.size);
+            after = views.last().map(|view: &InstanceView| view.instance.id.to_string());
+        }
+        if after.is_none() || views.len() >= paging.size {
+            return Ok((views, around, after));
+        }
     }
-    let (views, more) = pages.done();
-    let around = Around::of(call, &views).await?;
-    Ok((views, around, more))
 }

@@ -24,7 +24,15 @@ pub struct Around {
 impl Around {
     /// What these need.
     pub async fn of(call: &Call<'_>, views: &[InstanceView]) -> Result<Self, Refusal> {
-        let (mut profiles, mut architectures) = (HashMap::new(), HashMap::new());
+        let known = Known::of(call).await?;
+        let mut around = Self { known, profiles: HashMap::new(), architectures: HashMap::new() };
+        around.add(call, views).await?;
+        Ok(around)
+    }
+
+    /// And what these need.
+    pub async fn add(&mut self, call: &Call<'_>, views: &[InstanceView]) -> Result<(), Refusal> {
+        let Self { profiles, architectures, .. } = self;
         for InstanceView { instance, .. } in views {
             if let Some(name) = &instance.role
                 && !profiles.contains_key(name)
@@ -44,7 +52,7 @@ impl Around {
                 }
             }
         }
-        Ok(Self { known: Known::of(call).await?, profiles, architectures })
+        Ok(())
     }
 
     fn architecture(&self, instance: &Instance) -> &'static str {

@@ -138,7 +138,8 @@ async fn peer(
 const MAX_DESCRIPTION: usize = 255;
 const DESCRIPTION_MARKS: &str = " ._-:/()#,@[]+=&;{}!$*";
 
-fn description(one: &Parameters) -> Result<String, Refusal> {
+/// What is said of a rule.
+pub fn description(one: &Parameters) -> Result<String, Refusal> {
     let text = one.get("Description").unwrap_or_default();
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || DESCRIPTION_MARKS.contains(c);
     if text.len() > MAX_DESCRIPTION || !text.chars().all(is_allowed) {

@@ -5,13 +5,17 @@ use compute::resource::{Direction, SecurityGroup, SecurityRule};
 
 use super::super::xml::Tree;
 use super::super::{Call, Refusal};
-use super::permissions::{is_same, named, permissions, revoked, rule, rule_id, said};
+use super::permissions::{description, is_same, named, permissions, revoked, rule, rule_id, said};
 use super::refusals;
 use super::security_group;
 
 /// Adds the rules that a request names to the group that it names: all of them, or none.
 pub async fn authorize(call: &Call<'_>, direction: Direction) -> Result<Tree, Refusal> {
     let group = security_group::named(call).await?;
+    if !call.parameters.groups("TagSpecification")?.is_empty() {
+        // Rules have no tags here, and nobody is told that they got some.
+        return Err(Refusal::unsupported("TagSpecification"));
+    }
     let rules = named(call, &group, direction).await?;
     let changed = call.compute().change_rules(call.account(), group.id, &rules, &[]).await;
     changed.map_err(|error| refused(error, &rules))?;
@@ -37,6 +41,31 @@ pub async fn revoke(call: &Call<'_>, direction: Direction) -> Result<Tree, Refus
     Ok(Tree::done()
         .list("unknownIpPermissionSet", permissions(&unknown))
         .list("revokedSecurityGroupRuleSet", found.iter().map(|rule| revoked(&group, rule))))
+}
+
+/// Says of rules that are there what a request says of them, by id or by what they let through: of all of them, or of none.
+pub async fn describe(call: &Call<'_>, direction: Direction) -> Result<Tree, Refusal> {
+    let group = security_group::named(call).await?;
+    let by_id = call.parameters.groups("SecurityGroupRuleDescription")?;
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    if by_id.is_empty() {
+        for wanted in named(call, &group, direction).await? {
+            let known = group.rules.iter().find(|rule| is_same(rule, &wanted));
+            before.push(known.ok_or_else(refusals::no_permission)?.clone());
+            after.push(wanted);
+        }
+    } else if !call.parameters.groups("IpPermissions")?.is_empty() {
+        return Err(refusals::combination("SecurityGroupRuleDescriptions", "IpPermissions"));
+    }
+    for one in &by_id {
+        let id = one.required("SecurityGroupRuleId")?.to_owned();
+        let rule = self::by_id(&group, direction, &[id])?.remove(0);
+        after.push(SecurityRule { description: description(one)?, ..rule.clone() });
+        before.push(rule);
+    }
+    let changed = call.compute().change_rules(call.account(), group.id, &after, &before).await;
+    changed.map_err(|error| refused(error, &after))?;
+    Ok(Tree::done())
 }
 
 /// Rules of a group that a request describes, and those that the group does not have.

@@ -74,6 +74,12 @@ pub async fn handle(call: &Call<'_>) -> Result<Tree, Refusal> {
     let ids = &launched.reservation.instances;
     let mut views = call.compute().instance_views_of(call.account(), ids, |_| true).await?;
     views.sort_by_key(|view| view.instance.launch_index);
+    // As they were when they were launched, not as they are already.
+    for (view, launched) in views.iter_mut().zip(launched.instances) {
+        if view.instance.id == launched.id {
+            view.instance = launched;
+        }
+    }
     let around = Around::of(call, &views).await?;
     Ok(Tree::new()
         .text("reservationId", launched.reservation.id.written())
