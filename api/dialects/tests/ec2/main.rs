@@ -4,6 +4,7 @@
 
 mod caller;
 mod clients;
+mod clients_2007;
 mod instance_refusals;
 mod instances;
 mod network_refusals;
