@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,36 +55,31 @@ pub struct Answered {
     pub text: String,
 }
 
-/// Serves this API until the sender is dropped, and says where.
-/// Images are registered from files below a folder, if there is one.
-pub async fn serve(
-    node: &Node,
-    identity: &Arc<Identity>,
-    images: Option<&Path>,
-) -> (SocketAddr, watch::Sender<bool>) {
-    let limits = Limits { body: Duration::from_millis(500), ..Limits::default() };
-    let images = images.map(Path::to_owned);
-    let service = Service::open(node.compute.clone(), identity.clone(), limits, images).await.unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (ending, mut end) = watch::channel(false);
-    tokio::spawn(async move {
-        let ended = async move {
-            let _ = end.wait_for(|end| *end).await;
-        };
-        service.serve_tcp(listener, None, ended).await;
-    });
-    (address, ending)
-}
-
 impl Host {
     pub async fn start() -> Self {
-        let node = Node::start().await;
+        Self::of(Node::start().await).await
+    }
+
+    /// One that may promise no more than this, with plenty of public addresses.
+    pub async fn with(capacity: Amounts) -> Self {
+        Self::of(Node::start_among(super::world::limits(), capacity, "203.0.113.0/24").await).await
+    }
+
+    async fn of(node: Node) -> Self {
         let identity = Identity::new(node.compute.store().clone(), node.compute.keys().clone());
         let identity = Arc::new(identity);
         let images = tempfile::tempdir().unwrap();
-        let (address, ending) = serve(&node, &identity, Some(images.path())).await;
+        let limits = Limits { body: Duration::from_millis(500), ..Limits::default() };
+        let folder = Some(images.path().to_owned());
+        let service = Service::open(node.compute.clone(), identity.clone(), limits, folder).await.unwrap();
+        let (address, ending) = serve(service).await;
         Self { node, identity, address, images, _ending: ending }
+    }
+
+    /// The address of the API as the next daemon serves it, for as long as what else is given is kept.
+    pub async fn again(&self) -> (SocketAddr, watch::Sender<bool>) {
+        let (compute, identity) = (self.node.compute.clone(), self.identity.clone());
+        serve(Service::open(compute, identity, Limits::default(), None).await.unwrap()).await
     }
 
     /// An account, by its own key.
@@ -118,6 +112,20 @@ impl Host {
     }
 }
 
+/// Serves this API until the sender is dropped, and says where.
+pub async fn serve(service: Service) -> (SocketAddr, watch::Sender<bool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (ending, mut end) = watch::channel(false);
+    tokio::spawn(async move {
+        let ended = async move {
+            let _ = end.wait_for(|end| *end).await;
+        };
+        service.serve_tcp(listener, None, ended).await;
+    });
+    (address, ending)
+}
+
 pub fn encoded(text: &str) -> String {
     const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
     utf8_percent_encode(text, KEPT).to_string()
@@ -126,9 +134,14 @@ pub fn encoded(text: &str) -> String {
 impl Caller {
     /// What today's EC2 answers.
     pub async fn ec2(&self, action: &str, more: Pairs<'_>) -> Answered {
+        self.asks("2016-11-15", action, more).await
+    }
+
+    /// What a version of EC2 answers.
+    pub async fn asks(&self, version: &str, action: &str, more: Pairs<'_>) -> Answered {
         let all: BTreeMap<&str, &str> = [
             ("Action", action),
-            ("Version", "2016-11-15"),
+            ("Version", version),
             ("AWSAccessKeyId", &self.id),
             ("SignatureMethod", "HmacSHA256"),
             ("SignatureVersion", "2"),
@@ -166,7 +179,8 @@ impl Answered {
 
     /// The code of a refusal.
     pub fn code(&self) -> Option<String> {
-        self.all("Code").pop()
+        let fault = || Some(self.all("faultcode").pop()?.split_once('.')?.1.to_owned());
+        self.all("Code").pop().or_else(fault)
     }
 
     /// The texts of all elements of this name, wherever they are.

@@ -18,6 +18,7 @@ mod world;
 
 use std::time::Duration;
 
+use dialects::server::Limits;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
@@ -42,7 +43,9 @@ struct Host {
 impl Host {
     async fn start() -> Self {
         let host = alibaba::Host::start().await;
-        let (address, ending) = ec2::serve(&host.node, &host.identity, None).await;
+        let (compute, identity) = (host.node.compute.clone(), host.identity.clone());
+        let service = dialects::ec2::Service::open(compute, identity, Limits::default(), None).await.unwrap();
+        let (address, ending) = ec2::serve(service).await;
         let caller = host.root().await;
         let time = caller.time.clone();
         let ec2 = ec2::Caller {
