@@ -60,9 +60,9 @@ impl Host {
         Self::of(Node::start().await).await
     }
 
-    /// One that may promise no more than this.
+    /// One that may promise no more than this, with plenty of public addresses.
     pub async fn with(capacity: Amounts) -> Self {
-        Self::of(Node::start_with(super::world::limits(), capacity).await).await
+        Self::of(Node::start_among(super::world::limits(), capacity, "203.0.113.0/24").await).await
     }
 
     async fn of(node: Node) -> Self {

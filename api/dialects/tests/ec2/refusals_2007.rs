@@ -86,9 +86,9 @@ async fn images_and_launches_are_refused_by_code() {
     faces.refuse_launch("InvalidGroup.NotFound", &own, one, &[("SecurityGroup.1", "none")], group).await;
     let size = ("<instanceType>m1.small</instanceType>", "");
     faces.refuse_launch("UnknownParameter", &own, one, &[("InstanceType", "m1.small")], size).await;
-    let data = ("", "<userData version=\"1.0\" encoding=\"base64\"><data>a</data></userData>");
+    let data = ("", "<userData encoding=\"base64\" version=\"1.0\"><data>a</data></userData>");
     faces.refuse_launch("InvalidParameterValue", &own, one, &[("UserData", "a")], data).await;
-    let odd = "<userData version=\"2.0\" encoding=\"base64\"><data>aa==</data></userData>";
+    let odd = "<userData encoding=\"base64\" version=\"2.0\"><data>aa==</data></userData>";
     let launch = format!(
         "<instancesSet><item><imageId>{own}</imageId><minCount>1</minCount><maxCount>1</maxCount></item></instancesSet>{odd}"
     );

@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::caller::{Answered, Host};
+use super::caller::{Answered, Caller, Host};
 use super::soap_client::{Message, SIGNATURE, Signer, UTILITY, body, body_in, post, timestamp};
 
 const MAKE: &str = "<groupName>web</groupName><groupDescription>a</groupDescription>";
@@ -15,9 +15,8 @@ fn refused(answer: &Answered, code: &str, what: &str) {
     assert_eq!(answer.all("aws:RequestId").len(), 1, "{what}");
 }
 
-async fn groups(signer: &Signer, host: &Host) -> Vec<String> {
-    let answer = signer.asks(host, "DescribeSecurityGroups", "<securityGroupSet></securityGroupSet>").await;
-    answer.ok().all("groupName")
+async fn groups(root: &Caller) -> Vec<String> {
+    root.y2007("DescribeSecurityGroups", &[]).await.ok().within("securityGroupInfo", "groupName")
 }
 
 #[tokio::test]
@@ -76,11 +75,11 @@ async fn what_nobody_signed_is_refused() {
     ];
     for (what, text) in cases {
         refused(&post(text).await, "AuthFailure", what);
-        assert_eq!(groups(&signer, &host).await, ["default"], "{what}");
+        assert_eq!(groups(&root).await, ["default"], "{what}");
     }
     let text = signer.signed(&good);
     post(text.clone()).await.ok();
-    assert!(groups(&signer, &host).await.contains(&"web".to_owned()));
+    assert!(groups(&root).await.contains(&"web".to_owned()));
     refused(&post(text).await, "AuthFailure", "once more");
 }
 
@@ -121,7 +120,7 @@ async fn whoever_lost_the_certificate_is_refused() {
     let host = Host::start().await;
     let root = host.root().await;
     let signer = Signer::of(&host, root.account).await;
-    assert_eq!(groups(&signer, &host).await, ["default"]);
+    signer.asks(&host, "DescribeKeyPairs", "<keySet></keySet>").await.ok();
     let [certificate] = <[_; 1]>::try_from(host.identity.certificates(root.account).await.unwrap()).unwrap();
     host.identity.delete_certificate(root.account, certificate.fingerprint).await.unwrap();
     let answer = signer.asks(&host, "DescribeKeyPairs", "<keySet></keySet>").await;

@@ -59,13 +59,19 @@ async fn an_instance_lives_as_in_2007() {
     let (first, second) = (ids[0].as_str(), ids[1].as_str());
     root.y2007("RebootInstances", &[("InstanceId.1", first)]).await.ok();
     let console = root.y2007("GetConsoleOutput", &[("InstanceId.1", first)]).await.ok();
-    assert!(console.all("output")[0].starts_with("bG9naW46IA"), "{}", console.text);
+    assert!(console.all("output")[0].starts_with("bG9naW46I"), "{}", console.text);
     let ended =
         root.y2007("TerminateInstances", &[("InstanceId.1", first), ("InstanceId.2", first)]).await.ok();
     assert_eq!(ended.all("instanceId"), [first]);
     assert_eq!(ended.all("code")[1], "16", "{}", ended.text);
     until(&root, "DescribeInstances", &[("InstanceId", first)], "name", "terminated").await;
     root.y2007("TerminateInstances", &[("InstanceId", first)]).await.ok();
+    // There are six public addresses: one of those is left with the other instance, and one was given back.
+    let many = [("ImageId", ami.as_str()), ("MinCount", "1"), ("MaxCount", "50")];
+    let many = root.y2007("RunInstances", &many).await.ok();
+    assert_eq!(many.all("instanceId").len(), 5, "{}", many.text);
+    let none = [("ImageId", ami.as_str()), ("MinCount", "1"), ("MaxCount", "1")];
+    root.y2007("RunInstances", &none).await.refused(500, "InsufficientInstanceCapacity");
     // What has ended is passed over.
     root.y2007("RebootInstances", &[("InstanceId.1", first), ("InstanceId.2", second)]).await.ok();
     let other = host.stranger().await;
