@@ -134,15 +134,6 @@ impl Compute {
         }
     }
 
-    /// Public addresses that nobody has at this moment, as many as this.
-    pub(super) async fn free_public_addresses(&self, count: usize) -> Result<Vec<Ipv4Addr>, ComputeError> {
-        let free = self.some_public_addresses(count).await?;
-        if free.len() < count {
-            return Err(too_few(count, free.len()));
-        }
-        Ok(free)
-    }
-
     /// Public addresses that nobody has at this moment, at most as many as this.
     pub(super) async fn some_public_addresses(&self, most: usize) -> Result<Vec<Ipv4Addr>, ComputeError> {
         if most == 0 {
