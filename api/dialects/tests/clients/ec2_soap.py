@@ -190,7 +190,7 @@ def launch(ec2, first, second):
         "running": [running.instanceState.code, bool(running.dnsName), bool(running.privateDnsName), running.keyName],
         "product": running.productCodes.item[0].productCode,
         "launch_refused": [
-            run(one(first, 1, 1), one(second, 1, 1)),
+            run(one(second, 1, 1)),
             run(one(first, 0, 0)),
             run(one(first, 3, 2)),
             run(one(first, 1, 1, keyName="none")),
