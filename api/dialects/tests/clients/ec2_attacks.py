@@ -149,8 +149,8 @@ def main():
     envelope = made()
     body = part(envelope, BODY)
     told["same id"] = usual.send(wrapped(envelope, body.get(WSU_ID)))
-    known = usual.service.DescribeKeyPairs(keySet={"item": []}).keySet
-    told["known"] = sorted(one.keyName for one in known.item)
+    known = usual.service.DescribeKeyPairs(keySet={"item": []})
+    told["known"] = sorted(one.keyName for one in known or [])
     json.dump(told, sys.stdout)
 
 

@@ -163,7 +163,7 @@ def life(ec2, image, account):
     until(lambda: {one.state for one in instances(ec2, ids)} == {"running"}, "all to be rebooted")
     told["ended"] = sorted(one.id for one in ec2.terminate_instances(ids)) == sorted(ids)
     until(lambda: {one.state for one in instances(ec2, ids)} == {"terminated"}, "all to end")
-    told["again"] = [one.state for one in ec2.terminate_instances(ids[:1])]
+    told["again"] = [one.id for one in ec2.terminate_instances(ids[:1])] == ids[:1]
     return told
 
 

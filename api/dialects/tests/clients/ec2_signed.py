@@ -78,7 +78,7 @@ class Client:
         self.plugin = Validating()
         wsdl = self.address + wsdl
         document = etree.fromstring(self.session.get(wsdl).content)
-        self.plugin.schema = etree.XMLSchema(next(document.iter(SCHEMA)))
+        self.plugin.schema = etree.XMLSchema(etree.fromstring(etree.tostring(next(document.iter(SCHEMA)))))
         transport = Transport(session=self.session)
         wsse = Signed(folder, name, **signed)
         self.zeep = zeep.Client(wsdl, transport=transport, wsse=wsse, plugins=[self.plugin])

@@ -46,6 +46,12 @@ pub async fn handle(call: &Call<'_>) -> Result<Tree, Refusal> {
     let ids = &launched.reservation.instances;
     let mut views = call.compute().instance_views_of(call.account(), ids, |_| true).await?;
     views.sort_by_key(|view| ids.iter().position(|id| *id == view.instance.id));
+    // As they were when they were launched: of what runs already clients learn the names later.
+    for view in &mut views {
+        if let Some(launched) = launched.instances.iter().find(|launched| launched.id == view.instance.id) {
+            view.instance = launched.clone();
+        }
+    }
     let domains = &call.compute().config().domains;
     Ok(Tree::new()
         .text("reservationId", launched.reservation.id.written())

@@ -134,7 +134,6 @@ pub static SHAPES: &[Shape] = &[
         action: "RunInstances",
         query: &[
             "ImageId", "MinCount", "MaxCount", "KeyName", "SecurityGroup.n", "UserData", "AddressingType",
-            "AdditionalInfo",
         ],
         soap: LAUNCH,
     },
@@ -152,7 +151,8 @@ pub fn check_query(action: &str, parameters: &Parameters) -> Result<(), Refusal>
     for (name, value) in parameters.iter() {
         let is_known = value.is_empty()
             || matches!(name, "Action" | "Operation")
-            || NOT_ASKED.contains(&name)
+            // Tokens came later. One that was passed over would not do what it is for.
+            || (NOT_ASKED.contains(&name) && name != "ClientToken")
             || shape.query.iter().any(|known| is_called(known, name));
         if !is_known {
             return Err(Refusal::unknown_parameter(name));
@@ -200,6 +200,8 @@ mod tests {
             ("DescribeImages", "ImageId."),
             ("DescribeImages", "MaxResults"),
             ("RunInstances", "InstanceType"),
+            ("RunInstances", "ClientToken"),
+            ("RunInstances", "AdditionalInfo"),
             ("RunInstances", "Launch.1.ImageId"),
             ("RunInstances", "UserData.Version"),
             ("RunInstances", "ImageId.1"),
