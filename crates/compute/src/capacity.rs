@@ -105,6 +105,22 @@ pub struct Ask {
     pub max: u32,
 }
 
+/// Lets these want no more than `most` in all, where their fewest allow it: what is above goes from whoever wants most above
+/// its fewest, and of several from the last, as the first are served first. Gives how many the fewest are.
+pub fn narrow<'a>(asks: impl Iterator<Item = &'a mut Ask>, most: u64) -> u64 {
+    let mut asks: Vec<&mut Ask> = asks.collect();
+    let limit = u32::try_from(most).unwrap_or(u32::MAX);
+    for ask in &mut asks {
+        ask.max = ask.max.min(limit.max(ask.min));
+    }
+    while asks.iter().map(|ask| u64::from(ask.max)).sum::<u64>() > most {
+        let above = asks.iter_mut().filter(|ask| ask.max > ask.min);
+        let Some(ask) = above.max_by_key(|ask| ask.max - ask.min) else { break };
+        ask.max -= 1;
+    }
+    asks.iter().map(|ask| u64::from(ask.min)).sum()
+}
+
 /// What is left to give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
@@ -190,6 +206,21 @@ mod tests {
     fn host(vcpus: u64) -> Room {
         let host = Amounts { instances: u64::MAX, vcpus, memory_mib: 1 << 20, disk_gib: 1 << 20 };
         Room { host, account: Amounts::UNLIMITED }
+    }
+
+    #[test]
+    fn what_is_wanted_is_narrowed_to_what_there_is() {
+        let narrowed = |counts: &[(u32, u32)], most| {
+            let ask = |&(min, max): &(u32, u32)| Ask { each: Amounts::default(), min, max };
+            let mut asks: Vec<Ask> = counts.iter().map(ask).collect();
+            let fewest = narrow(asks.iter_mut(), most);
+            (fewest, asks.iter().map(|ask| ask.max).collect::<Vec<_>>())
+        };
+        assert_eq!(narrowed(&[(5, 10), (20, 40)], 100), (25, vec![10, 40]));
+        assert_eq!(narrowed(&[(5, 10), (20, 40)], 30), (25, vec![8, 22]));
+        assert_eq!(narrowed(&[(1, 100)], 6), (1, vec![6]));
+        assert_eq!(narrowed(&[(5, 10), (20, 40)], 24), (25, vec![5, 20]), "which is more than there is");
+        assert_eq!(narrowed(&[], 0), (0, vec![]));
     }
 
     #[test]

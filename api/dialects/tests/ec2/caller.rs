@@ -57,23 +57,29 @@ pub struct Answered {
 
 impl Host {
     pub async fn start() -> Self {
-        let node = Node::start().await;
+        Self::of(Node::start().await).await
+    }
+
+    /// One that may promise no more than this, with plenty of public addresses.
+    pub async fn with(capacity: Amounts) -> Self {
+        Self::of(Node::start_among(super::world::limits(), capacity, "203.0.113.0/24").await).await
+    }
+
+    async fn of(node: Node) -> Self {
         let limits = Limits { body: Duration::from_millis(500), ..Limits::default() };
         let identity = Identity::new(node.compute.store().clone(), node.compute.keys().clone());
         let identity = Arc::new(identity);
         let images = tempfile::tempdir().unwrap();
         let folder = Some(images.path().to_owned());
         let service = Service::open(node.compute.clone(), identity.clone(), limits, folder).await.unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (ending, mut end) = watch::channel(false);
-        tokio::spawn(async move {
-            let ended = async move {
-                let _ = end.wait_for(|end| *end).await;
-            };
-            service.serve_tcp(listener, None, ended).await;
-        });
+        let (address, ending) = serve(service).await;
         Self { node, identity, address, images, _ending: ending }
+    }
+
+    /// The address of the API as the next daemon serves it, for as long as what else is given is kept.
+    pub async fn again(&self) -> (SocketAddr, watch::Sender<bool>) {
+        let (compute, identity) = (self.node.compute.clone(), self.identity.clone());
+        serve(Service::open(compute, identity, Limits::default(), None).await.unwrap()).await
     }
 
     /// An account, by its own key.
@@ -106,6 +112,19 @@ impl Host {
     }
 }
 
+async fn serve(service: Service) -> (SocketAddr, watch::Sender<bool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (ending, mut end) = watch::channel(false);
+    tokio::spawn(async move {
+        let ended = async move {
+            let _ = end.wait_for(|end| *end).await;
+        };
+        service.serve_tcp(listener, None, ended).await;
+    });
+    (address, ending)
+}
+
 pub fn encoded(text: &str) -> String {
     const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
     utf8_percent_encode(text, KEPT).to_string()
@@ -114,9 +133,14 @@ pub fn encoded(text: &str) -> String {
 impl Caller {
     /// What today's EC2 answers.
     pub async fn ec2(&self, action: &str, more: Pairs<'_>) -> Answered {
+        self.asks("2016-11-15", action, more).await
+    }
+
+    /// What a version of EC2 answers.
+    pub async fn asks(&self, version: &str, action: &str, more: Pairs<'_>) -> Answered {
         let all: BTreeMap<&str, &str> = [
             ("Action", action),
-            ("Version", "2016-11-15"),
+            ("Version", version),
             ("AWSAccessKeyId", &self.id),
             ("SignatureMethod", "HmacSHA256"),
             ("SignatureVersion", "2"),
@@ -154,7 +178,8 @@ impl Answered {
 
     /// The code of a refusal.
     pub fn code(&self) -> Option<String> {
-        self.all("Code").pop()
+        let fault = || Some(self.all("faultcode").pop()?.split_once('.')?.1.to_owned());
+        self.all("Code").pop().or_else(fault)
     }
 
     /// The texts of all elements of this name, wherever they are.

@@ -11,11 +11,11 @@ use tokio::time::timeout;
 
 use super::caller::{Caller, Host};
 
-const CLIENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients");
+pub const CLIENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients");
 /// Longest time for fetching them, and for what one does.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-async fn run(command: &mut Command) -> Vec<u8> {
+pub async fn run(command: &mut Command) -> Vec<u8> {
     let output = timeout(PATIENCE, command.kill_on_drop(true).output());
     let output = output.await.unwrap_or_else(|_| panic!("{command:?} takes too long"));
     let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -24,7 +24,7 @@ async fn run(command: &mut Command) -> Vec<u8> {
 }
 
 /// A Python that has the clients; `None`, and a line that says so, where they are not promised.
-async fn python() -> Option<PathBuf> {
+pub async fn python() -> Option<PathBuf> {
     if std::env::var_os("BOTHY_REQUIRE_CLIENTS").is_none() {
         eprintln!("skipped: BOTHY_REQUIRE_CLIENTS is not set: the cloud's own SDKs are fetched from PyPI");
         return None;

@@ -4,12 +4,18 @@
 
 mod caller;
 mod clients;
+mod clients_2007;
 mod instance_refusals;
 mod instances;
 mod network_refusals;
 mod networks;
 mod policies;
+mod refusals_2007;
 mod signing;
+mod soap;
+mod soap_attacks;
+mod soap_client;
+mod version_2007;
 
 // The world is the native API's tests'; it is talked to here through another door.
 #[allow(dead_code)]

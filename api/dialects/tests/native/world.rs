@@ -362,6 +362,11 @@ impl Node {
     }
 
     pub async fn start_with(limits: Limits, capacity: Amounts) -> Self {
+        Self::start_among(limits, capacity, "203.0.113.0/29").await
+    }
+
+    /// One with these public addresses.
+    pub async fn start_among(limits: Limits, capacity: Amounts, public_addresses: &str) -> Self {
         let world = Arc::new(World::default());
         let clock = Arc::new(ManualClock::new("2026-11-24T00:00:00Z".parse().unwrap()));
         let keys = SealingKeys::new(vec![], SealingKey::generate());
@@ -383,7 +388,7 @@ impl Node {
             ntp: vec![],
             domains: compute::dns::Domains::of_region("local").unwrap(),
             mtu: 1500,
-            public_addresses: vec!["203.0.113.0/29".parse().unwrap()],
+            public_addresses: vec![public_addresses.parse().unwrap()],
             limits: LifeLimits::default(),
             charging: Default::default(),
             host_kernel: None,

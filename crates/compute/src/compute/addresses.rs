@@ -134,22 +134,16 @@ impl Compute {
         }
     }
 
-    /// Public addresses that nobody has at this moment, as many as this.
-    pub(super) async fn free_public_addresses(&self, count: usize) -> Result<Vec<Ipv4Addr>, ComputeError> {
-        if count == 0 {
+    /// Public addresses that nobody has at this moment, at most as many as this.
+    pub(super) async fn some_public_addresses(&self, most: usize) -> Result<Vec<Ipv4Addr>, ComputeError> {
+        if most == 0 {
             return Ok(Vec::new());
         }
         let prefix = "address-use/public/";
         let (used, _) = crate::store::list::<AddressId>(&*self.store, prefix).await?;
         let used: HashSet<&str> = used.iter().map(|kept| &kept.key.as_str()[prefix.len()..]).collect();
         let pool = self.config.public_addresses.iter().flat_map(|part| part.hosts());
-        let free: Vec<_> =
-            pool.filter(|address| !used.contains(address.to_string().as_str())).take(count).collect();
-        if free.len() < count {
-            let why = format!("{count} public addresses are asked for, and {} are left", free.len());
-            return Err(ComputeError::Address { why, taken: false });
-        }
-        Ok(free)
+        Ok(pool.filter(|address| !used.contains(address.to_string().as_str())).take(most).collect())
     }
 
     /// Changes the name and the tags of a public address; what is `None` stays.
@@ -286,4 +280,10 @@ impl Compute {
         }
         Err(ComputeError::Contended { key: owned_key(Address::WORD, account, &id.to_string()) })
     }
+}
+
+/// There are not as many public addresses as are asked for.
+pub(super) fn too_few(count: usize, left: usize) -> ComputeError {
+    let why = format!("{count} public addresses are asked for, and {left} are left");
+    ComputeError::Address { why, taken: false }
 }

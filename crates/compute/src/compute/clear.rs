@@ -34,6 +34,11 @@ fn gone(result: Result<(), DeleteError>) -> Result<(), ClearError> {
     }
 }
 
+/// Whether an image was there once.
+fn is_past(image: &Image) -> bool {
+    image.deregistered.is_some() && image.disk.is_none()
+}
+
 impl Compute {
     /// Deletes an account that owns nothing: its users, keys, roles, policies and its default network go with it. Killed
     /// in between, it is disabled, and another try goes on.
@@ -79,6 +84,11 @@ impl Compute {
         };
         for key in keys {
             gone(identity.delete_access_key(id, &KeyOwner::Root, key.id.as_str()).await)?;
+        }
+        let images = crate::store::list::<Image>(&*self.store, &format!("{}/", Image::WORD)).await;
+        let (images, _) = images.map_err(ComputeError::from)?;
+        for image in images.iter().filter(|kept| kept.value.account == account && is_past(&kept.value)) {
+            self.remove(image).await?;
         }
         for word in ["vpc", "subnet", "security-group", "security-group-name", "default-network"] {
             self.remove_under(&format!("{word}/{account}/")).await?;
@@ -131,7 +141,9 @@ impl Compute {
         }
         let prefix = format!("{}/", Image::WORD);
         let (images, _) = crate::store::list::<Image>(&*self.store, &prefix).await?;
-        if let Some(image) = images.iter().find(|kept| kept.value.account == account) {
+        // Of one that was deregistered nothing is left but that it was there.
+        let is_owned = |image: &Image| image.account == account && !is_past(image);
+        if let Some(image) = images.iter().find(|kept| is_owned(&kept.value)) {
             return used(image.value.id.to_string());
         }
         Ok(())

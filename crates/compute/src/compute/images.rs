@@ -206,6 +206,7 @@ impl Compute {
             location: new.location.clone(),
             tags: new.tags.clone(),
             created: self.clock.now(),
+            deregistered: None,
             dialect: new.dialect.clone(),
         })
     }
@@ -328,7 +329,8 @@ impl Compute {
         }
     }
 
-    /// Removes an image. Instances that were launched from it do not need it.
+    /// Deregisters an image, and removes what is on it. Instances that were launched from it do not need it. That it was there
+    /// is on record for a while.
     ///
     /// # Errors
     ///
@@ -347,6 +349,7 @@ impl Compute {
         }
         let conditions = vec![kept.unmodified()];
         kept.value.state = ImageState::Deregistered;
+        kept.value.deregistered = Some(self.clock.now());
         let writes = vec![put(kept.key.clone(), &kept.value)];
         let job = self.new_job(account, JobKind::DeleteImage { image: id });
         self.begin(job, Transaction { conditions, writes }).await

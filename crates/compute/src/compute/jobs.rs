@@ -331,6 +331,19 @@ impl Compute {
         Ok(changes)
     }
 
+    /// Keeps of an image that it was there, and sets its name free.
+    async fn image_is_deregistered(&self, mut kept: Kept<Image>) -> Result<Changes, ComputeError> {
+        let conditions = vec![kept.unmodified()];
+        let name = name_key(&kept.value);
+        (kept.value.disk, kept.value.boot) = (None, ImageBoot::Disk {});
+        let mut writes = vec![put(kept.key.clone(), &kept.value)];
+        // By now another may have it.
+        if get::<ImageId>(&*self.store, &name).await?.is_some_and(|holder| holder.value == kept.value.id) {
+            writes.push(Write::Delete(name));
+        }
+        Ok(Changes { conditions, writes })
+    }
+
     /// Removes an image's disk and kernel, unless another image has the same.
     async fn delete_content(&self, id: ImageId) -> Result<Changes, ComputeError> {
         let key = Image::key_of(id);
@@ -361,7 +374,7 @@ impl Compute {
                 }
             }
         }
-        self.image_is_gone(id).await
+        self.image_is_deregistered(image).await
     }
 
     /// Whether an instance boots from a kernel that is kept.

@@ -9,9 +9,10 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 
+use super::addresses::too_few;
 use super::ledger::{AddressHold, Hold};
 use super::{Compute, ComputeError, Token};
-use crate::capacity::{Amounts, Ask};
+use crate::capacity::{Amounts, Ask, narrow};
 use crate::charge::Terms;
 use crate::dns::{MAX_HOST_NAME, is_label};
 use crate::id::{
@@ -210,9 +211,8 @@ impl Compute {
             for request in &launch.kinds {
                 kinds.push(self.look_up(&launch.account, request).await?);
             }
-            let (counts, hold) = self.hold(launch, &kinds)?;
-            let wanted = kinds.iter().zip(&counts).filter(|(kind, _)| kind.request.public_address);
-            let publics = self.free_public_addresses(wanted.map(|(_, count)| *count as usize).sum()).await?;
+            let publics = self.some_public_addresses(most_publics(&kinds)).await?;
+            let (counts, hold) = self.hold(launch, &kinds, publics.len())?;
             let drawn = self.draw(launch, &kinds, &counts, publics)?;
             if launch.dry_run {
                 let id = ReservationId::draw();
@@ -236,9 +236,8 @@ impl Compute {
         for request in &launch.kinds {
             kinds.push(self.look_up(&launch.account, request).await?);
         }
-        let (counts, _hold) = self.hold(launch, &kinds)?;
-        let wanted = kinds.iter().zip(&counts).filter(|(kind, _)| kind.request.public_address);
-        let publics = self.free_public_addresses(wanted.map(|(_, count)| *count as usize).sum()).await?;
+        let publics = self.some_public_addresses(most_publics(&kinds)).await?;
+        let (counts, _hold) = self.hold(launch, &kinds, publics.len())?;
         self.draw(launch, &kinds, &counts, publics)?;
         Ok(counts.iter().sum())
     }
@@ -416,8 +415,13 @@ impl Compute {
         Err(ComputeError::WrongState { what: Snapshot::NAME, id: id.to_string(), state, wanted })
     }
 
-    /// Holds room for as many as there are to be.
-    fn hold(&self, launch: &Launch, kinds: &[Kind<'_>]) -> Result<(Vec<u32>, Hold), ComputeError> {
+    /// Holds room for as many as there are to be, no more of those with public addresses than there are of these.
+    fn hold(
+        &self,
+        launch: &Launch,
+        kinds: &[Kind<'_>],
+        publics: usize,
+    ) -> Result<(Vec<u32>, Hold), ComputeError> {
         let ask = |kind: &Kind<'_>| {
             let gib: u64 = kind.disks.iter().map(|disk| disk.size_mib.div_ceil(1024)).sum();
             let mut each = kind.instance_type.amounts();
@@ -427,10 +431,15 @@ impl Compute {
             each.disk_gib = gib;
             Ask { each, min: kind.request.min, max: kind.request.max }
         };
-        let asks: Vec<Ask> = kinds.iter().map(ask).collect();
+        let mut asks: Vec<Ask> = kinds.iter().map(ask).collect();
         let most: u64 = asks.iter().map(|ask| u64::from(ask.max)).sum();
         if most > u64::from(MAX_LAUNCH) {
             return Err(ComputeError::Limit { what: "instances in one launch", most: u64::from(MAX_LAUNCH) });
+        }
+        let with_public = kinds.iter().zip(&mut asks).filter(|(kind, _)| kind.request.public_address);
+        let fewest = narrow(with_public.map(|(_, ask)| ask), publics as u64);
+        if fewest > publics as u64 {
+            return Err(too_few(usize::try_from(fewest).unwrap_or(usize::MAX), publics));
         }
         Ok(self.ledger.reserve(&launch.account, launch.allowance, &asks)?)
     }
@@ -650,6 +659,12 @@ impl Compute {
         }
         Ok(Some(Launched { reservation, instances }))
     }
+}
+
+/// Most public addresses that a launch can use.
+fn most_publics(kinds: &[Kind<'_>]) -> usize {
+    let with_public = kinds.iter().filter(|kind| kind.request.public_address);
+    with_public.map(|kind| kind.request.max.min(MAX_LAUNCH) as usize).sum()
 }
 
 fn absent<T: Resource>(transaction: &mut Transaction, value: &T) {

@@ -11,7 +11,7 @@ use super::{Compute, ComputeError};
 use crate::charge::{Due, Terms};
 use crate::id::InstanceId;
 use crate::lifecycle::{Event, State};
-use crate::resource::{ClientToken, HELD_AFTER_END, Instance, Job, Resource, owned_key};
+use crate::resource::{ClientToken, HELD_AFTER_END, Image, Instance, Job, Resource, owned_key};
 use crate::store::{Kept, MAX_OPERATIONS, Transaction, Write, list};
 
 /// How often the terms of instances are looked at.
@@ -117,6 +117,12 @@ impl Compute {
         self.remove_all(jobs, ended).await?;
         let (tokens, _) = list::<ClientToken>(&*self.store, "client-token/").await?;
         self.remove_all(tokens, |token| since(token.created, now) >= TOKENS_KEPT).await?;
+        let (images, _) = list::<Image>(&*self.store, "image/").await?;
+        let deregistered = |image: &Image| {
+            let is_old = |then| since(then, now) >= HELD_AFTER_END;
+            image.disk.is_none() && image.deregistered.is_some_and(is_old)
+        };
+        self.remove_all(images, deregistered).await?;
         let (reservations, _) = list::<crate::resource::Reservation>(&*self.store, "reservation/").await?;
         self.remove_all(reservations, |reservation| {
             let is_old = since(reservation.created, now) >= HELD_AFTER_END;

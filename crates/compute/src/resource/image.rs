@@ -113,6 +113,9 @@ pub struct Image {
     pub tags: Tags,
     /// When it was asked for.
     pub created: Timestamp,
+    /// When it was deregistered. Its record is kept for a while then, without a disk and without its name.
+    #[serde(default)]
+    pub deregistered: Option<Timestamp>,
     /// What its dialect keeps for itself.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub dialect: serde_json::Value,

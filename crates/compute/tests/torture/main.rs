@@ -195,7 +195,14 @@ impl Host {
         let whole = snapshots.iter().filter(|it| it.state == SnapshotState::Completed).map(|it| it.id);
         assert_eq!(real.snapshots, whole.collect(), "{place}");
         let images = self.all::<Image>();
-        assert!(images.iter().all(|image| image.state == ImageState::Available), "{place}");
+        assert!(
+            images.iter().all(|image| match image.state {
+                ImageState::Pending => false,
+                ImageState::Available => image.disk.is_some(),
+                ImageState::Deregistered => image.disk.is_none(),
+            }),
+            "{place}"
+        );
         let contents = images.iter().filter_map(|image| image.disk.as_ref()).map(|disk| disk.sha256.clone());
         assert_eq!(real.images, contents.collect(), "{place}");
         assert!(

@@ -94,7 +94,10 @@ impl Log {
             assert!(there(certain, snapshots.iter().any(|it| it.id == *id)), "{place}: {id} {certain:?}");
         }
         for (id, certain) in &facts.images {
-            assert!(there(certain, images.iter().any(|it| it.id == *id)), "{place}: {id} {certain:?}");
+            assert!(
+                there(certain, images.iter().any(|it| it.id == *id && it.deregistered.is_none())),
+                "{place}: {id} {certain:?}"
+            );
         }
     }
 }

@@ -84,3 +84,87 @@ pub fn document(parts: &Parts, peer: Peer) -> Option<Answer> {
     let wsdl = wsdl::written(&format!("{scheme}://{host}/"));
     Some(query::respond(&query::request_id(), StatusCode::OK, &wsdl))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A message as the tools of then sent it, with room for a certificate.
+    const MESSAGE: &str = r##"<?xml version="1.0"?>
+<SOAP-ENV:Envelope xmlns:SOAP-ENV="http://schemas.xmlsoap.org/soap/envelope/"><SOAP-ENV:Header>
+<wsse:Security xmlns:wsse="http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd">
+<wsse:BinarySecurityToken xmlns:wsu="http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd"
+ ValueType="http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509v3"
+ wsu:Id="CertId-1">CERTIFICATE</wsse:BinarySecurityToken>
+<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:SignedInfo>
+<ds:CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"/>
+<ds:SignatureMethod Algorithm="http://www.w3.org/2000/09/xmldsig#rsa-sha1"/>
+<ds:Reference URI="#id-17984263"><ds:Transforms><ds:Transform Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#">
+<ec:InclusiveNamespaces xmlns:ec="http://www.w3.org/2001/10/xml-exc-c14n#" PrefixList="wsse"/></ds:Transform>
+</ds:Transforms><ds:DigestMethod Algorithm="http://www.w3.org/2000/09/xmldsig#sha1"/>
+<ds:DigestValue>0pjZ1+TvgPf6uG7o+Yp3l2YdGZ4=</ds:DigestValue></ds:Reference>
+<ds:Reference URI="#id-15778003"><ds:Transforms><ds:Transform Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"/>
+</ds:Transforms><ds:DigestMethod Algorithm="http://www.w3.org/2000/09/xmldsig#sha1"/>
+<ds:DigestValue>HhRbxBBmc2OO348f8nLNZyo4AOM=</ds:DigestValue></ds:Reference></ds:SignedInfo>
+<ds:SignatureValue>bmVpdGhlciB0aGlzIG5vciB0aGF0</ds:SignatureValue><ds:KeyInfo Id="KeyId-1">
+<wsse:SecurityTokenReference><wsse:Reference URI="#CertId-1"/></wsse:SecurityTokenReference></ds:KeyInfo></ds:Signature>
+<wsu:Timestamp xmlns:wsu="http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd"
+ wsu:Id="id-17984263"><wsu:Created>2006-06-09T10:57:35Z</wsu:Created><wsu:Expires>2006-06-09T11:02:35Z</wsu:Expires>
+</wsu:Timestamp></wsse:Security></SOAP-ENV:Header>
+<SOAP-ENV:Body xmlns:wsu="http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd"
+ wsu:Id="id-15778003"><RunInstances xmlns="http://ec2.amazonaws.com/doc/2007-03-01/"><instancesSet><item>
+<imageId>ami-60a54009</imageId><minCount>1</minCount><maxCount>3</maxCount></item></instancesSet><groupSet/>
+</RunInstances></SOAP-ENV:Body></SOAP-ENV:Envelope>"##;
+
+    /// What is done with a message before anybody is known; how far it came.
+    fn read(text: &str) -> Result<(), Refusal> {
+        let document = Document::read(text)?;
+        let envelope = envelope::of(&document)?;
+        let version = body::version(envelope.operation)?;
+        let row = actions::find(version.api, envelope.operation.name())?;
+        body::parameters(envelope.operation, shapes::of(row.name))?;
+        security::verify(&document, &envelope)
+    }
+
+    fn message() -> String {
+        use base64::Engine;
+
+        let key =
+            rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048).unwrap();
+        let made = rcgen::CertificateParams::new(["a".to_owned()]).unwrap().self_signed(&key).unwrap();
+        MESSAGE.replace("CERTIFICATE", &base64::prelude::BASE64_STANDARD.encode(made.der()))
+    }
+
+    #[test]
+    fn whatever_is_sent_is_answered() {
+        let message = message();
+        assert_eq!(read(&message).unwrap_err().code, "AuthFailure", "its certificate has not signed it");
+        // Xorshift: the same messages at each run.
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut below = |end: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state % end as u64).unwrap()
+        };
+        let mut came_far = 0;
+        for _ in 0..3000 {
+            let mut bytes = message.clone().into_bytes();
+            for _ in 0..=below(3) {
+                let (at, from) = (below(bytes.len()), below(bytes.len()));
+                let length = below(40).min(bytes.len() - from);
+                let piece = bytes[from..from + length].to_vec();
+                match below(4) {
+                    0 => bytes[at] = b"<>&\"'/=:;#! ax0\xe2"[below(16)],
+                    1 => drop(bytes.drain(from..from + length)),
+                    2 => drop(bytes.splice(at..at, piece)),
+                    _ => bytes.truncate(at.max(1)),
+                }
+            }
+            let text = String::from_utf8_lossy(&bytes);
+            let refusal = read(&text).expect_err("none of them is signed");
+            came_far += u32::from(refusal.code == "AuthFailure");
+        }
+        assert!(came_far > 100, "only {came_far} came as far as their signatures");
+    }
+}

@@ -11,7 +11,8 @@ use std::collections::HashSet;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use bergshamra_dsig::{DsigContext, VerifyResult, verify};
+use bergshamra_dsig::verify::verify_document;
+use bergshamra_dsig::{DsigContext, VerifyResult};
 use bergshamra_keys::{KeysManager, loader};
 use compute::identity::Who;
 use jiff::{SignedDuration, Timestamp};
@@ -83,6 +84,17 @@ pub async fn authenticate(
     let signature = BASE64_STANDARD.encode(&claim.signature);
     inner.nonces.note(&known.fingerprint.to_string(), &signature, end).await?;
     Ok(Caller { access, who: caller })
+}
+
+/// Verifies a message by its own certificate, whosever that is.
+#[cfg(test)]
+pub fn verify(document: &Document<'_>, envelope: &Envelope<'_>) -> Result<(), Refusal> {
+    let missing = || refused("The request is not signed");
+    let security = envelope.security.ok_or_else(missing)?;
+    let timestamp = security.only(UTILITY, "Timestamp").ok_or_else(missing)?;
+    let claim = claim(security, timestamp)?;
+    check_ids(envelope.root)?;
+    check_signature(document, envelope, timestamp, &claim.certificate)
 }
 
 /// Reads what a request says of who signed it.
@@ -203,7 +215,7 @@ fn check_signature(
         .with_require_reference_digests(true)
         .with_strict_verification(false);
     let wrong = || refused("The signature is not of this request, or by another key");
-    let verified = verify::verify_document(&context, document.tree()).map_err(|error| {
+    let verified = verify_document(&context, document.tree()).map_err(|error| {
         log::debug!("a signature cannot be verified: {error}");
         wrong()
     })?;

@@ -3,6 +3,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use compute::capacity::{Amounts, Ask, narrow};
 use compute::compute::MAX_LAUNCH;
 
 use super::super::parameters::Parameters;
@@ -52,21 +53,16 @@ fn one(parameters: &Parameters) -> Result<Wanted, Refusal> {
     Ok(Wanted { image, min, max, key_pair: parameters.get("KeyName").map(str::to_owned) })
 }
 
-/// Takes no more than one launch can have: what is above the fewest goes first, from whoever wants most.
+/// Takes no more than one launch can have.
 fn limit(all: &mut [Wanted]) -> Result<(), Refusal> {
-    let fewest: u64 = all.iter().map(|one| u64::from(one.min)).sum();
-    if fewest > u64::from(MAX_LAUNCH) {
+    let ask = |one: &Wanted| Ask { each: Amounts::default(), min: one.min, max: one.max };
+    let mut asks: Vec<Ask> = all.iter().map(ask).collect();
+    if narrow(asks.iter_mut(), u64::from(MAX_LAUNCH)) > u64::from(MAX_LAUNCH) {
         let why = format!("At most {MAX_LAUNCH} instances can be launched at once");
         return Err(Refusal::new(400, "InstanceLimitExceeded", why));
     }
-    for one in all.iter_mut() {
-        one.max = one.max.min(MAX_LAUNCH);
-    }
-    while all.iter().map(|one| u64::from(one.max)).sum::<u64>() > u64::from(MAX_LAUNCH) {
-        // Of those that want the same the last: the first are served first.
-        let most = all.iter_mut().filter(|one| one.max > one.min).max_by_key(|one| one.max - one.min);
-        let Some(most) = most else { return Ok(()) };
-        most.max -= 1;
+    for (one, ask) in all.iter_mut().zip(asks) {
+        one.max = ask.max;
     }
     Ok(())
 }
