@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::process::Command;
+use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use super::caller::{Caller, Host};
@@ -27,8 +28,13 @@ async fn run(command: &mut Command) -> Vec<u8> {
 /// The SDK that the scripts were written for, and only Python 2 could use: `alibaba_old.py` brings it to Python 3.
 const OLD: [&str; 2] = ["aliyun-python-sdk-core==2.1.2", "aliyun-python-sdk-ecs==2.1.2"];
 
-/// A Python that has the clients; `None`, and a line that says so, where they are not promised.
+/// A Python that has the clients, made once; `None`, and a line that says so, where they are not promised.
 async fn python() -> Option<PathBuf> {
+    static MADE: OnceCell<Option<PathBuf>> = OnceCell::const_new();
+    MADE.get_or_init(fetch).await.clone()
+}
+
+async fn fetch() -> Option<PathBuf> {
     if std::env::var_os("BOTHY_REQUIRE_CLIENTS").is_none() {
         eprintln!("skipped: BOTHY_REQUIRE_CLIENTS is not set: the cloud's own SDKs are fetched from PyPI");
         return None;

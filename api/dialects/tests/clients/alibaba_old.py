@@ -29,11 +29,8 @@ EDITS = {
 
 
 def convert(folder):
-    """Brings the core to Python 3, once."""
+    """Brings the core to Python 3."""
     core = os.path.join(folder, "aliyunsdkcore")
-    done = os.path.join(folder, "converted")
-    if os.path.exists(done):
-        return
     warnings.simplefilter("ignore")
     from lib2to3.refactor import RefactoringTool, get_fixers_from_package
 
@@ -50,7 +47,6 @@ def convert(folder):
                 text = text.replace(before, after)
             with open(path, "w", encoding="utf-8") as file:
                 file.write(text)
-    open(done, "w").close()
 
 
 class Old:
