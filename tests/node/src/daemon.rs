@@ -91,6 +91,8 @@ impl Node {
     pub async fn start_ahead(&mut self, by: Duration) {
         let mut command = self.command();
         command.env("LD_PRELOAD", FAKE_TIME).env("FAKETIME", format!("+{}s", by.as_secs()));
+        // Waits are as long as they are; and what it shares between processes it would leave behind, once killed.
+        command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("FAKETIME_DISABLE_SHM", "1");
         self.spawn(command).await;
     }
 

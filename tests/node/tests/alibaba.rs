@@ -17,6 +17,9 @@ const CREDENTIALS: &str = include_str!("alibaba/credentials.py");
 const LOOK: Duration = Duration::from_millis(500);
 const ROLE: &str = "EcsRamRoleTest";
 
+/// A guest gets this long to shut down, where its CPU is emulated and shared. It is one of the limits.
+const STOP: &str = "stop = 900\n";
+
 #[test]
 fn the_vendors_scripts_and_roles_work_on_real_guests() {
     let Some(images) = Images::find() else { return };
@@ -25,7 +28,7 @@ fn the_vendors_scripts_and_roles_work_on_real_guests() {
         return;
     };
     let network = Network::new("alibaba");
-    on_host(&network, images, "", async move |images, node| story(images, node, &python).await);
+    on_host(&network, images, STOP, async move |images, node| story(images, node, &python).await);
 }
 
 async fn story(images: &Images, node: &mut Node, python: &std::path::Path) {

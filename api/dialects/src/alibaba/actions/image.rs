@@ -12,7 +12,13 @@ use super::super::{Call, Refusal, states, time};
 /// The image that a text names.
 pub async fn find(call: &Call<'_>, text: &str) -> Result<Image, Refusal> {
     if let Ok(id) = ImageId::read(text) {
-        return Ok(call.compute().image(call.account(), id).await?);
+        let image = call.compute().image(call.account(), id).await?;
+        // EC2 shows one for a while that was deregistered; here it is gone.
+        return if image.state == ImageState::Deregistered {
+            Err(Refusal::not_found("image"))
+        } else {
+            Ok(image)
+        };
     }
     let is_it = |image: &Image| image.name == text && image.state == ImageState::Available;
     let mut found = call.compute().images(call.account(), None, 2, is_it).await?.items;

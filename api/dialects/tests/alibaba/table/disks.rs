@@ -39,7 +39,7 @@ pub const ENTRIES: &[Entry] = &[
         "CreateImage",
         &[("SnapshotId", "{snapshot}"), ("ImageName", "new")],
         &["SnapshotId"],
-        &[NO_SUCH_SNAPSHOT, Refused(&[("InstanceId", "{stopped}")], 400, "UnsupportedParameter")],
+        &[NO_SUCH_SNAPSHOT, Refused(&[("InstanceId", "i-1111")], 404, "InvalidInstanceId.NotFound")],
         &[Refused(&[("SnapshotId", "{data snapshot}")], 403, "InvalidSnapshotId.NotSystemDisk")],
         No(404, "InvalidSnapshotId.NotFound"),
     ),
