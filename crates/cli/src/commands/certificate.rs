@@ -18,15 +18,16 @@ const MAX_BYTES: u64 = 16 << 10;
 pub enum Command {
     /// Register a certificate: SOAP requests of EC2's API that its key signs are the account's own from then on
     #[command(after_help = "\
-Make a key and a certificate of it, which needs no authority's signature and whose dates are not looked at:
+Make a key and a certificate of it. No authority has to sign it, and its dates are not looked at:
   openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=ec2 -days 3650 -keyout pk.pem -out cert.pem
 
 Examples:
   bothy certificate add cert.pem
   bothy certificate add cert.pem --account 123456789012       as the operator, for that account
 
-Only the certificate is sent. Tools of then find both in EC2_CERT and EC2_PRIVATE_KEY. The key has to be RSA. An account
-may have two certificates, so that one can follow the other; each is of one account only.")]
+The key has to be RSA, and stays with you; tools of then look for both where EC2_PRIVATE_KEY and
+EC2_CERT say. An account may have two certificates, so that one can follow the other, and no two
+accounts the same.")]
     Add {
         /// The certificate, as PEM; - for stdin
         file: PathBuf,
