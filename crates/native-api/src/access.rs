@@ -1,4 +1,4 @@
-//! Who may do what: accounts, users, access keys, roles, policies and sessions.
+//! Who may do what: accounts, users, access keys, certificates, roles, policies and sessions.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccessKeyId, AccountId, Description, PageSize, PageToken, PolicyDocument, PrincipalName, Quota,
-    SessionName, SessionSeconds,
+    AccessKeyId, AccountId, CertificatePem, Description, PageSize, PageToken, PolicyDocument, PrincipalName,
+    Quota, SessionName, SessionSeconds, Sha256,
 };
 
 /// Body of `POST /v1/accounts`.
@@ -169,6 +169,29 @@ pub struct AccessKeyQuery {
     /// Only those of this user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<PrincipalName>,
+}
+
+/// Body of `POST /v1/certificates`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct UploadCertificate {
+    /// The certificate. Its private key is never sent.
+    pub pem: CertificatePem,
+}
+
+/// An X.509 certificate of an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Certificate {
+    /// What tells it from others: the SHA-256 of its DER.
+    pub fingerprint: Sha256,
+    /// The account, in whose name its key signs.
+    pub account: AccountId,
+    /// It itself, as it was uploaded.
+    pub pem: String,
+    /// When it was uploaded.
+    pub created_at: Timestamp,
 }
 
 /// Body of `POST /v1/roles`.

@@ -157,6 +157,7 @@ pub enum EventKind {
     Account,
     User,
     AccessKey,
+    Certificate,
     Role,
     Policy,
     Instance,

@@ -188,8 +188,16 @@ fn links(route: &Route, success: &Success, schemas: &BTreeMap<String, Value>) ->
         if is_name && !target.path.starts_with(&format!("{}/{{", route.path)) {
             continue;
         }
-        let places =
-            ["/id", "/name", "/image", "/reservation", "/instances/0/id", "/key_pair/id", "/access_key/id"];
+        let places = [
+            "/id",
+            "/name",
+            "/image",
+            "/reservation",
+            "/instances/0/id",
+            "/key_pair/id",
+            "/access_key/id",
+            "/fingerprint",
+        ];
         let place = places.into_iter().find(|place| type_at(&schemas[made], place, schemas) == Some(kind));
         if let (Some(place), Some(name)) = (place, parameter["name"].as_str()) {
             let operation = target.operation.as_str();
@@ -310,7 +318,7 @@ fn components() -> BTreeMap<String, Value> {
         CreateVpc Vpc CreateSubnet Subnet CreateNetworkInterface UpdateNetworkInterface AttachNetworkInterface NetworkInterface
         CreateSecurityGroup UpdateSecurityRules SecurityGroup SecurityGroupCounts AllocateAddress AssociateAddress Address NetworkQuery
         CreateAccount UpdateAccount Account CreateUser User CreateAccessKey UpdateAccessKey AccessKey NewAccessKey
-        AccessKeyQuery CreateRole UpdateRole Role CreatePolicy UpdatePolicy Policy CreateSession Session Caller
+        AccessKeyQuery UploadCertificate Certificate CreateRole UpdateRole Role CreatePolicy UpdatePolicy Policy CreateSession Session Caller
         Region Zone Job EventQuery Event UsageQuery UsageRecord Health Host
         PageQuery Rename SetTags ErrorBody
         InstanceId ReservationId InstanceTypeName ImageId VolumeId SnapshotId KeyPairId VpcId SubnetId NetworkInterfaceId

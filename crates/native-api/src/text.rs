@@ -271,7 +271,10 @@ texts! {
     /// A public key: a line of `authorized_keys`, RFC 4716 or PEM.
     PublicKeyText, "public key", "expected a line of authorized_keys, RFC 4716 or PEM, at most 16384 characters", 16..=16384,
         "^[\\t\\n\\r\\x20-\\x7e]+$", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFxX4mdR7y7uNf4hOBsn+iT7DLt3cxM0Wy0u3ZyG3mYb me@laptop",
-        |text| text.bytes().all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~'));
+        is_ascii_text;
+    /// An X.509 certificate in PEM.
+    CertificatePem, "certificate", "expected PEM, of 16 to 16384 characters", 16..=16384,
+        "^[\\t\\n\\r\\x20-\\x7e]+$", "-----BEGIN CERTIFICATE-----\nMAcwADAAAwEA\n-----END CERTIFICATE-----\n", is_ascii_text;
 }
 
 impl UserData {
@@ -301,6 +304,11 @@ fn is_id(text: &str, prefix: &str) -> bool {
 
 fn is_printable(text: &str) -> bool {
     !text.chars().any(char::is_control)
+}
+
+/// Printable ASCII in lines.
+fn is_ascii_text(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~'))
 }
 
 /// ASCII letters, digits and `others`, a letter or digit first: never a path's `..`, never taken for an option.

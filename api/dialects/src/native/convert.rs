@@ -686,6 +686,16 @@ pub fn access_key(it: identity::AccessKey) -> api::AccessKey {
     }
 }
 
+/// A certificate.
+pub fn certificate(it: identity::Certificate) -> api::Certificate {
+    api::Certificate {
+        fingerprint: text(it.fingerprint),
+        account: text(it.account),
+        pem: it.pem,
+        created_at: it.created,
+    }
+}
+
 /// A stretch of use.
 pub fn usage(
     instance: compute::id::InstanceId,

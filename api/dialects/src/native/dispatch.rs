@@ -7,8 +7,9 @@ use native_api::Operation::{self, *};
 use super::answer::Answer;
 use super::request::Input;
 use super::{
-    Call, access_keys, accounts, addresses, connect, console, events, images, instances, interfaces,
-    key_pairs, launch, metrics, networks, node, policies, roles, security_groups, snapshots, users, volumes,
+    Call, access_keys, accounts, addresses, certificates, connect, console, events, images, instances,
+    interfaces, key_pairs, launch, metrics, networks, node, policies, roles, security_groups, snapshots,
+    users, volumes,
 };
 use crate::server::Place;
 
@@ -125,6 +126,9 @@ pub async fn handle(
             access_keys::update(call, input.word(0), change).await
         }
         DeleteAccessKey => access_keys::delete(call, input.word(0)).await,
+        UploadCertificate => certificates::upload(call, input.body().await?).await,
+        ListCertificates => certificates::list(call, input.query()?).await,
+        DeleteCertificate => certificates::delete(call, input.id()?).await,
         CreateRole => roles::create(call, input.body().await?).await,
         ListRoles => roles::list(call, input.query()?).await,
         GetRole => roles::get(call, input.word(0)).await,

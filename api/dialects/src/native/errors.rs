@@ -6,7 +6,7 @@ use compute::access::Decision;
 use compute::capacity::{Resource, Shortage};
 use compute::compute::{ClearError, ComputeError, ConnectInstanceError};
 use compute::identity::{
-    AssumeRoleError, AttachError, AuthenticateError, ChangeError, CreateError, DeleteError, LookError,
+    AssumeRoleError, AttachError, AuthenticateError, ChangeError, CreateError, DeleteError, Kind, LookError,
     PassRoleError, StoreFailed,
 };
 use compute::lifecycle::Refused;
@@ -162,6 +162,9 @@ impl Refusal for CreateError {
         let message = self.to_string();
         let (code, hint) = match self {
             Self::Name(_) => (ErrorCode::MalformedRequest, "choose another name"),
+            Self::Taken { kind: Kind::Certificate, .. } => {
+                (ErrorCode::AlreadyExists, "make one with a key of its own")
+            }
             Self::Taken { .. } => (ErrorCode::AlreadyExists, "choose another name"),
             Self::NoOwner { .. } => (ErrorCode::NotFound, LIST),
             Self::Limit { .. } => (ErrorCode::LimitExceeded, "delete some first"),
@@ -170,7 +173,9 @@ impl Refusal for CreateError {
                 (ErrorCode::InvalidParameter, "put the document right; nothing in it is skipped")
             }
             Self::SessionLimit { .. } => (ErrorCode::InvalidParameter, "choose a time between"),
-            Self::Certificate { .. } => (ErrorCode::InvalidParameter, "send another"),
+            Self::Certificate { .. } => {
+                (ErrorCode::InvalidParameter, "send the certificate alone, as openssl req -x509 writes it")
+            }
             Self::Failed(error) => return error.refusal(),
         };
         code.body(message, hint)

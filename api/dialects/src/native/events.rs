@@ -170,7 +170,7 @@ impl Follower {
     ) -> Result<Vec<u8>, ErrorBody> {
         let (mut text, at) = (Vec::new(), self.call.compute.clock().now());
         for change in changes {
-            // Whose key was deleted is only told by who is written with it.
+            // Whose key or certificate was deleted is only told by who is written with it.
             let owners = ["account", "user"].map(|word| format!("{word}/{}", self.account));
             let is_owners = change.records.iter().any(|(key, _)| {
                 let key = key.as_str();
@@ -236,6 +236,13 @@ impl Follower {
         };
         if word == Image::WORD {
             return self.see_image(second.parse().ok()?, value, failed);
+        }
+        if word == "certificate" {
+            let is_ours = match value {
+                Some(value) => read::<identity::Certificate>(value)?.account.to_string() == self.account,
+                None => is_owners,
+            };
+            return if is_ours { seen(EventKind::Certificate, second, None) } else { None };
         }
         if word == "access-key" {
             let is_ours = match value {

@@ -9,6 +9,7 @@ mod accounts;
 mod addresses;
 mod answer;
 mod auth;
+mod certificates;
 mod connect;
 mod console;
 mod convert;

@@ -121,8 +121,10 @@ async fn whoever_lost_the_certificate_is_refused() {
     let root = host.root().await;
     let signer = Signer::of(&host, root.account).await;
     signer.asks(&host, "DescribeKeyPairs", "<keySet></keySet>").await.ok();
-    let [certificate] = <[_; 1]>::try_from(host.identity.certificates(root.account).await.unwrap()).unwrap();
-    host.identity.delete_certificate(root.account, certificate.fingerprint).await.unwrap();
+    let operator = host.node.operator().with(native_api::ACCOUNT_HEADER, root.account.to_string());
+    let [certificate] = <[_; 1]>::try_from(operator.all("/v1/certificates").await).unwrap();
+    let path = format!("/v1/certificates/{}", certificate["fingerprint"].as_str().unwrap());
+    operator.delete(&path).await.status(204);
     let answer = signer.asks(&host, "DescribeKeyPairs", "<keySet></keySet>").await;
     refused(&answer, "AuthFailure", "without a certificate");
     host.identity.upload_certificate(root.account, &signer.pem, Timestamp::UNIX_EPOCH).await.unwrap();

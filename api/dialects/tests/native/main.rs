@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // A test's helpers may fail like the test itself.
 
 mod auth;
+mod certificates;
 mod client;
 mod connect;
 mod errors;

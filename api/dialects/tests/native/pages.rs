@@ -73,7 +73,8 @@ async fn usage_goes_from_what_ended_to_what_runs() {
 async fn what_is_no_token_is_refused() {
     let node = Node::start().await;
     let client = node.operator();
-    for list in ["instances", "volumes", "usage", "access-keys", "regions", "instance-types"] {
+    for list in ["instances", "volumes", "usage", "access-keys", "certificates", "regions", "instance-types"]
+    {
         for token in ["", "%00", "a.b"] {
             let path = format!("/v1/{list}?page_token={token}");
             client.get(&path).await.refused(ErrorCode::MalformedRequest);

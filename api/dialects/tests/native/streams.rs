@@ -93,13 +93,13 @@ async fn no_console_of_what_does_not_run() {
 }
 
 /// Events as they come.
-struct Events {
+pub struct Events {
     body: Incoming,
     buffer: Vec<u8>,
 }
 
 impl Events {
-    async fn open(client: &Client, query: &str) -> Self {
+    pub async fn open(client: &Client, query: &str) -> Self {
         let request = Request::get(format!("/v1/events{query}")).body(Default::default()).unwrap();
         let answer = client.send(request).await;
         assert_eq!(answer.status(), 200);
@@ -123,7 +123,7 @@ impl Events {
     }
 
     /// The next one of this resource.
-    async fn of(&mut self, kind: EventKind, resource: &str) -> (Change, Option<String>) {
+    pub async fn of(&mut self, kind: EventKind, resource: &str) -> (Change, Option<String>) {
         loop {
             let event = self.next().await.expect("the stream goes on");
             if event.kind == kind && event.resource == resource {

@@ -3,6 +3,7 @@
 mod access;
 mod account;
 mod address;
+mod certificate;
 mod completion;
 mod connect;
 mod console;
@@ -89,6 +90,9 @@ pub enum Command {
     /// Access keys, by which programs call
     #[command(subcommand)]
     AccessKey(access::AccessKeyCommand),
+    /// X.509 certificates, whose keys sign SOAP requests of EC2's API
+    #[command(subcommand)]
+    Certificate(certificate::Command),
     /// Roles, which instances and users assume
     #[command(subcommand)]
     Role(access::RoleCommand),
@@ -148,6 +152,7 @@ pub async fn run(global: &Global, command: Command) -> Result<ExitCode, Failure>
         Command::Account(command) => account::run(&context, &command).await?,
         Command::User(command) => access::user(&context, &command).await?,
         Command::AccessKey(command) => access::access_key(&context, &command).await?,
+        Command::Certificate(command) => certificate::run(&context, &command).await?,
         Command::Role(command) => access::role(&context, &command).await?,
         Command::Policy(command) => access::policy(&context, &command).await?,
         Command::Jobs(command) => job::run(&context, &command).await?,

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use native_api::Operation::{self, *};
 use serde_json::{Value, json};
@@ -142,6 +143,7 @@ const HAPPY: &[(&str, &[Operation], &str)] = &[
     ("access-key deactivate AKIAIOSFODNN7EXAMPLE", &[UpdateAccessKey], "AKIAIOSFODNN7EXAMPLE"),
     ("access-key activate AKIAIOSFODNN7EXAMPLE", &[UpdateAccessKey], "active"),
     ("access-key rm AKIAIOSFODNN7EXAMPLE", &[DeleteAccessKey], "deleted AKIAIOSFODNN7EXAMPLE"),
+    ("certificate ls", &[ListCertificates], samples::FINGERPRINT),
     ("role ls", &[ListRoles], "reader"),
     ("role show reader", &[GetRole], "3600 s"),
     ("role attach reader look", &[AttachRolePolicy], "reader"),
@@ -191,6 +193,7 @@ fn quiet_is_ids_and_what_cannot_be_asked_again() {
     assert_eq!(user.succeed("ls -q"), "i-00000001\n");
     assert_eq!(user.succeed("launch ami-00000001 -q --wait"), "i-00000001\n");
     assert_eq!(user.succeed("volume rm vol-00000001 -q"), "");
+    assert_eq!(user.succeed("certificate ls -q"), format!("{}\n", samples::FINGERPRINT));
     assert_eq!(user.succeed("access-key create -q"), "AKIAIOSFODNN7EXAMPLE shown-once\n");
 }
 
@@ -327,6 +330,54 @@ fn files_and_stdin_are_read() {
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"{}").unwrap();
     assert_eq!(Ran::of(child.wait_with_output().unwrap()).code, 0);
     assert_eq!(user.daemon.asked()[0].body["document"], "{}");
+}
+
+#[test]
+fn a_certificate_is_sent_and_a_private_key_is_not() {
+    let user = User::new();
+    let folder = user.home().display().to_string();
+    // The line that the help teaches.
+    let help = user.succeed("certificate add --help");
+    let line = help.lines().find(|line| line.trim().starts_with("openssl ")).unwrap();
+    let made = Command::new("sh").args(["-c", line]).current_dir(user.home()).output().unwrap();
+    assert!(made.status.success(), "{line}: {}", String::from_utf8_lossy(&made.stderr));
+    let pem = fs::read_to_string(user.home().join("cert.pem")).unwrap();
+    assert!(user.succeed("certificate add cert.pem").contains(samples::FINGERPRINT));
+    let asked = user.daemon.asked().remove(0);
+    assert_eq!((asked.operation, asked.body), (UploadCertificate, json!({ "pem": pem })));
+
+    let key = fs::read_to_string(user.home().join("pk.pem")).unwrap();
+    fs::write(user.home().join("both.pem"), format!("{pem}{key}")).unwrap();
+    for name in ["pk.pem", "both.pem"] {
+        let ran = user.run(&format!("certificate add {folder}/{name}"));
+        assert_eq!(ran.code, 2, "{}", ran.stderr);
+        assert!(ran.stderr.contains("private key in it"), "{}", ran.stderr);
+        assert!(!ran.stderr.contains(key.lines().nth(1).unwrap()), "{}", ran.stderr);
+    }
+    fs::write(user.home().join("der"), [0x30, 0x82, 0xff]).unwrap();
+    assert_eq!(user.run("certificate add der").code, 2);
+    assert_eq!(user.run("certificate add none.pem").code, 3);
+    assert!(user.daemon.asked().is_empty());
+    user.daemon.refuse(UploadCertificate, native_api::ErrorCode::AlreadyExists);
+    assert_eq!(user.run("certificate add cert.pem").code, 1);
+}
+
+#[test]
+fn a_certificate_is_deleted_by_its_fingerprint_as_openssl_prints_it() {
+    let user = User::new();
+    let mut printed: Vec<_> = samples::FINGERPRINT.to_uppercase().chars().collect();
+    (1..32).rev().for_each(|byte| printed.insert(2 * byte, ':'));
+    let printed: String = printed.into_iter().collect();
+    for text in [samples::FINGERPRINT, &printed] {
+        let said = user.succeed(&format!("certificate rm {text}"));
+        assert_eq!(said, format!("deleted {}\n", samples::FINGERPRINT));
+        let asked = user.daemon.asked().remove(0);
+        assert_eq!((asked.operation, asked.path), (DeleteCertificate, vec![samples::FINGERPRINT.to_owned()]));
+    }
+    for text in ["", "ab:cd", &format!("{}0", samples::FINGERPRINT)] {
+        assert_eq!(user.run(&format!("certificate rm {text}")).code, 2, "{text}");
+    }
+    assert!(user.daemon.asked().is_empty());
 }
 
 #[test]

@@ -49,6 +49,8 @@ fn help_teaches() {
         "image import",
         "volume create",
         "key create",
+        "certificate add",
+        "certificate rm",
         "events",
         "doctor",
     ] {

@@ -11,6 +11,9 @@ pub const CONSOLE: &str = "Debian GNU/Linux 12 web ttyS0\r\n\r\nweb login: ";
 /// What an instance says to whoever connects to it.
 pub const BANNER: &str = "SSH-2.0-OpenSSH_9.2p1\r\n";
 
+/// What tells the certificate from others.
+pub const FINGERPRINT: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
+
 const AT: &str = "2026-01-02T03:04:05Z";
 const ACCOUNT: &str = "123456789012";
 
@@ -102,6 +105,9 @@ pub fn of(name: &str) -> Value {
             json!({ "id": "AKIAIOSFODNN7EXAMPLE", "account": ACCOUNT, "active": true, "created_at": AT })
         }
         "NewAccessKey" => json!({ "access_key": of("AccessKey"), "secret": "shown-once" }),
+        "Certificate" => json!({
+            "fingerprint": FINGERPRINT, "account": ACCOUNT, "pem": "-----BEGIN CERTIFICATE-----\n", "created_at": AT,
+        }),
         "Role" => json!({
             "name": "reader", "account": ACCOUNT, "trust_policy": policy, "max_session_seconds": 3600, "policies": [],
             "created_at": AT,
@@ -174,6 +180,7 @@ fn samples_are_of_their_types() {
     whole::<Account>("Account");
     whole::<User>("User");
     whole::<NewAccessKey>("NewAccessKey");
+    whole::<Certificate>("Certificate");
     whole::<Role>("Role");
     whole::<Policy>("Policy");
     whole::<Health>("Health");

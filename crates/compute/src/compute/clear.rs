@@ -40,8 +40,8 @@ fn is_past(image: &Image) -> bool {
 }
 
 impl Compute {
-    /// Deletes an account that owns nothing: its users, keys, roles, policies and its default network go with it. Killed
-    /// in between, it is disabled, and another try goes on.
+    /// Deletes an account that owns nothing: its users, keys, certificates, roles, policies and its default network go
+    /// with it. Killed in between, it is disabled, and another try goes on.
     ///
     /// # Errors
     ///
@@ -84,6 +84,14 @@ impl Compute {
         };
         for key in keys {
             gone(identity.delete_access_key(id, &KeyOwner::Root, key.id.as_str()).await)?;
+        }
+        let certificates = match identity.certificates(id).await {
+            Ok(certificates) => certificates,
+            Err(LookError::Absent { .. }) => Vec::new(),
+            Err(LookError::Failed(error)) => return Err(error.into()),
+        };
+        for certificate in certificates {
+            gone(identity.delete_certificate(id, certificate.fingerprint).await)?;
         }
         let images = crate::store::list::<Image>(&*self.store, &format!("{}/", Image::WORD)).await;
         let (images, _) = images.map_err(ComputeError::from)?;

@@ -41,6 +41,12 @@ impl fmt::Display for Kind {
     }
 }
 
+/// What to do where one is there already.
+fn instead(kind: Kind) -> &'static str {
+    // A certificate has no name but itself.
+    if kind == Kind::Certificate { "send another" } else { "choose another name" }
+}
+
 /// The record store did not do its part. If it failed while it wrote, the change may be done or not.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreFailed {
@@ -84,7 +90,7 @@ pub enum CreateError {
     #[error(transparent)]
     Name(#[from] NameError),
     /// Something is called so, perhaps in other capitals.
-    #[error("there is a {kind} {name:?} already: choose another name, or delete that one first")]
+    #[error("there is a {kind} {name:?} already: {}, or delete that one first", instead(*kind))]
     Taken {
         /// What.
         kind: Kind,

@@ -1,10 +1,11 @@
-//! Methods: accounts, users, access keys, roles, policies, sessions.
+//! Methods: accounts, users, access keys, certificates, roles, policies, sessions.
 
 use super::{Client, ClientError, NOTHING};
 use crate::{
-    AccessKey, AccessKeyId, AccessKeyQuery, Account, AccountId, Caller, CreateAccessKey, CreateAccount,
-    CreatePolicy, CreateRole, CreateSession, CreateUser, NewAccessKey, Operation, Page, PageQuery, Policy,
-    PrincipalName, Role, Session, UpdateAccessKey, UpdateAccount, UpdatePolicy, UpdateRole, User,
+    AccessKey, AccessKeyId, AccessKeyQuery, Account, AccountId, Caller, Certificate, CreateAccessKey,
+    CreateAccount, CreatePolicy, CreateRole, CreateSession, CreateUser, NewAccessKey, Operation, Page,
+    PageQuery, Policy, PrincipalName, Role, Session, Sha256, UpdateAccessKey, UpdateAccount, UpdatePolicy,
+    UpdateRole, UploadCertificate, User,
 };
 
 impl Client {
@@ -97,6 +98,21 @@ impl Client {
     /// Deletes an access key.
     pub async fn delete_access_key(&self, id: &AccessKeyId) -> Result<(), ClientError> {
         self.call(Operation::DeleteAccessKey, &[id.as_str()], NOTHING, NOTHING).await
+    }
+
+    /// Registers a certificate.
+    pub async fn upload_certificate(&self, request: &UploadCertificate) -> Result<Certificate, ClientError> {
+        self.call(Operation::UploadCertificate, &[], NOTHING, Some(request)).await
+    }
+
+    /// Lists certificates.
+    pub async fn list_certificates(&self, query: &PageQuery) -> Result<Page<Certificate>, ClientError> {
+        self.call(Operation::ListCertificates, &[], Some(query), NOTHING).await
+    }
+
+    /// Deletes a certificate.
+    pub async fn delete_certificate(&self, fingerprint: &Sha256) -> Result<(), ClientError> {
+        self.call(Operation::DeleteCertificate, &[fingerprint.as_str()], NOTHING, NOTHING).await
     }
 
     /// Makes a role.

@@ -1,4 +1,4 @@
-//! Rows: accounts, users, access keys, roles, policies, sessions.
+//! Rows: accounts, users, access keys, certificates, roles, policies, sessions.
 
 use super::Operation::*;
 use super::{Access, DONE, Method, Route, Success, json, page};
@@ -24,7 +24,7 @@ pub(super) const ROWS: &[Route] = &[
         .body("UpdateAccount")
         .codes_of_its_own(&[AlreadyExists, InvalidParameter]),
     Route::new(Method::Delete, "/v1/accounts/{account_id}", DeleteAccount, "Deletes an account", &[DONE])
-        .about("Its users, keys, roles and policies go with it; instances, images, volumes and networks of its own must be gone.")
+        .about("Its users, keys, certificates, roles and policies go with it; instances, images, volumes and networks of its own must be gone.")
         .access(Access::Operator)
         .codes_of_its_own(&[InUse, InvalidParameter]),
     Route::new(Method::Post, "/v1/users", CreateUser, "Makes a user", &[json(201, "User", "The user, who may do nothing yet.")])
@@ -45,6 +45,17 @@ pub(super) const ROWS: &[Route] = &[
     Route::new(Method::Patch, "/v1/access-keys/{access_key_id}", UpdateAccessKey, "Activates or deactivates an access key", &[json(200, "AccessKey", "The access key as it is now.")])
         .body("UpdateAccessKey"),
     Route::new(Method::Delete, "/v1/access-keys/{access_key_id}", DeleteAccessKey, "Deletes an access key", &[DONE]),
+    Route::new(Method::Post, "/v1/certificates", UploadCertificate, "Registers an X.509 certificate", &[json(201, "Certificate", "The certificate.")])
+        .about(
+            "Requests of EC2's API by SOAP that its private key signed are the account's own from then on. The key has to be \
+             RSA. No two accounts have the same certificate; issuer and dates are not looked at.",
+        )
+        .body("UploadCertificate")
+        .codes_of_its_own(&[AlreadyExists, InvalidParameter, LimitExceeded]),
+    Route::new(Method::Get, "/v1/certificates", ListCertificates, "Lists certificates", &[page("Certificate", "Certificates by their fingerprints.")])
+        .query("PageQuery"),
+    Route::new(Method::Delete, "/v1/certificates/{fingerprint}", DeleteCertificate, "Deletes a certificate", &[DONE])
+        .about("What its key signs is refused from then on."),
     Route::new(Method::Post, "/v1/roles", CreateRole, "Makes a role", &[json(201, "Role", "The role, which allows nothing yet.")])
         .body("CreateRole")
         .codes_of_its_own(&[AlreadyExists, InvalidParameter, LimitExceeded]),

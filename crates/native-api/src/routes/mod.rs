@@ -133,6 +133,7 @@ pub const PATH_PARAMETERS: &[(&str, &str)] = &[
     ("account_id", "AccountId"),
     ("user_name", "PrincipalName"),
     ("access_key_id", "AccessKeyId"),
+    ("fingerprint", "Sha256"),
     ("role_name", "PrincipalName"),
     ("policy_name", "PrincipalName"),
 ];
@@ -331,6 +332,7 @@ operations! {
     CreateAccount ListAccounts GetAccount UpdateAccount DeleteAccount
     CreateUser ListUsers GetUser DeleteUser AttachUserPolicy DetachUserPolicy
     CreateAccessKey ListAccessKeys UpdateAccessKey DeleteAccessKey
+    UploadCertificate ListCertificates DeleteCertificate
     CreateRole ListRoles GetRole UpdateRole DeleteRole AttachRolePolicy DetachRolePolicy
     CreatePolicy ListPolicies GetPolicy UpdatePolicy DeletePolicy
     CreateSession GetCaller
