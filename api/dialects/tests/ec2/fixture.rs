@@ -15,7 +15,8 @@ const NEW: &str = "2016-11-15";
 
 /// A host, whose account has one of each.
 pub struct Fixture {
-    pub host: Host,
+    /// Ends with this.
+    _host: Host,
     pub root: Caller,
     /// Of another account, which has nothing.
     pub stranger: Caller,
@@ -44,7 +45,7 @@ const MADE: &[Made] = &[
         "spare group",
         NEW,
         "CreateSecurityGroup",
-        &[("GroupName", "spare"), ("GroupDescription", "nobody's"), ("VpcId", "{vpc}")],
+        &[("GroupName", "spare"), ("GroupDescription", "for nobody"), ("VpcId", "{vpc}")],
         "groupId",
     ),
     (
@@ -78,7 +79,7 @@ const MADE: &[Made] = &[
     ("address", NEW, "AllocateAddress", &[], "allocationId"),
     ("used address", NEW, "AllocateAddress", &[], "allocationId"),
     ("", OLD, "CreateSecurityGroup", &[("GroupName", "old"), ("GroupDescription", "front end")], ""),
-    ("", OLD, "CreateSecurityGroup", &[("GroupName", "empty"), ("GroupDescription", "nobody's")], ""),
+    ("", OLD, "CreateSecurityGroup", &[("GroupName", "empty"), ("GroupDescription", "for nobody")], ""),
     (
         "",
         OLD,
@@ -197,7 +198,7 @@ impl Fixture {
         host.identity.create_role(root.account, "deployer", "", &trust, 3600, now).await.unwrap();
         let old = soap::image(&host, &root).await;
         let names = [("account", root.account.to_string()), ("image", image), ("old image", old)];
-        let mut fixture = Self { host, root, stranger, names: BTreeMap::from(names) };
+        let mut fixture = Self { _host: host, root, stranger, names: BTreeMap::from(names) };
         fixture.make_all(MADE).await;
         for name in ["running", "stopped", "old"] {
             until(&fixture.root, &fixture.names[name], "running").await;

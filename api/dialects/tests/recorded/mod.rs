@@ -247,7 +247,8 @@ fn what_differs_from_run_to_run_has_a_stand_in() {
             r#"{{"Secret":"{secret}","Name":"iZ{id}","Arn":"a:123456789012:{secret}","Id":"{uuid}"}}"#
         );
         all.note("made", &request, &format!("HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n{body}"));
-        let body = format!("<Made><Secret>{secret}</Secret><Id>i-{id}</Id></Made>");
+        let body =
+            format!("<Made><Secret>{secret}</Secret><Id>i-{id}</Id><Rule>sgr-one-0{id}{id}</Rule></Made>");
         all.note(
             "again",
             &format!("POST / HTTP/1.1\r\n\r\nId=i-{id}&A=b"),
@@ -284,6 +285,7 @@ HTTP/1.1 200 OK
 <Made>
   <Secret>{{Secret}}</Secret>
   <Id>i-00000001</Id>
+  <Rule>sgr-one-00000000000000003</Rule>
 </Made>
 ";
     assert_eq!(one, expected);

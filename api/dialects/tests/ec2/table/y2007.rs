@@ -18,6 +18,7 @@ const NO_INSTANCE: Refused = Refused(&[("InstanceId.1", "i-0000000a")], "Invalid
 const BAD_INSTANCE: Refused = Refused(&[("InstanceId.1", "x")], "InvalidInstanceID.Malformed");
 const INSTANCE: Pairs<'static> = &[("InstanceId.1", "{old}")];
 const NO_GROUP: Refused = Refused(&[("GroupName", "none")], "InvalidGroup.NotFound");
+const NOT_THERE: Stranger = No("InvalidInstanceID.NotFound");
 const HIDDEN: Stranger = No("AuthFailure");
 const LATER: Refused = Refused(&[("InstanceType", "m1.small")], "UnknownParameter");
 
@@ -112,7 +113,7 @@ pub const ENTRIES: &[Entry] = &[
         &[Refused(&[("GroupName.1", "none")], "InvalidGroup.NotFound")],
         No("InvalidGroup.NotFound"),
     ),
-    old("GetConsoleOutput", INSTANCE, &[NO_INSTANCE, BAD_INSTANCE], HIDDEN),
+    old("GetConsoleOutput", INSTANCE, &[NO_INSTANCE, BAD_INSTANCE], NOT_THERE),
     old(
         "ModifyImageAttribute",
         &[
@@ -128,7 +129,7 @@ pub const ENTRIES: &[Entry] = &[
         "RebootInstances",
         INSTANCE,
         &[Refused(&[("InstanceId.1", "")], "MissingParameter"), NO_INSTANCE, BAD_INSTANCE],
-        HIDDEN,
+        NOT_THERE,
     ),
     old(
         "RegisterImage",
@@ -166,12 +167,12 @@ pub const ENTRIES: &[Entry] = &[
             Refused(&[("KeyName", "none")], "InvalidKeyPair.NotFound"),
             LATER,
         ],
-        HIDDEN,
+        No("InvalidGroup.NotFound"),
     ),
     old(
         "TerminateInstances",
         INSTANCE,
         &[Refused(&[("InstanceId.1", "")], "MissingParameter"), NO_INSTANCE, BAD_INSTANCE],
-        HIDDEN,
+        NOT_THERE,
     ),
 ];
