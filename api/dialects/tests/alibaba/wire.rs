@@ -94,7 +94,7 @@ async fn a_request_is_answered_once_even_after_a_restart() {
     let request = format!("GET /?{query} HTTP/1.1\r\nhost: ecs.local\r\nconnection: close\r\n\r\n");
     send(host.address, &request).await.ok();
     send(host.address, &request).await.refused(400, "SignatureNonceUsed");
-    let again = Service::open(host.node.compute.clone(), host.identity.clone(), Limits::default());
+    let again = Service::open(host.node.compute.clone(), host.identity.clone(), Limits::default(), None);
     let (again, listener) =
         (again.await.unwrap(), tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap());
     let address = listener.local_addr().unwrap();
