@@ -177,7 +177,7 @@ async fn an_image_is_made_of_an_instance() {
     let from = [("ImageId", made.as_str()), create[1]];
     let copy = text(&root.ecs("CreateInstance", &from).await, "InstanceId");
     root.until(&copy, "Stopped").await;
-    root.ecs("DeleteImage", &from[..1]).await;
+    root.ecs("DeleteImage", &[from[0], ("Force", "true")]).await;
     assert_eq!(
         root.ecs("DescribeSnapshots", &[("SnapshotIds", &ids)]).await["TotalCount"],
         1,

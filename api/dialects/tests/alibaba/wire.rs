@@ -3,7 +3,7 @@
 use dialects::alibaba::Service;
 use dialects::server::Limits;
 
-use super::caller::{ECS, Host, STS, send};
+use super::caller::{Caller, ECS, Host, STS, send};
 
 #[tokio::test]
 async fn parameters_come_in_the_query_or_in_a_form() {
@@ -100,6 +100,10 @@ async fn a_request_is_answered_once_even_after_a_restart() {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { again.serve_tcp(listener, None, std::future::pending()).await });
     send(address, &request).await.refused(400, "SignatureNonceUsed");
+    // This one has no folder of images.
+    let asked = [("DiskDeviceMapping.1.OSSBucket", "bucket"), ("DiskDeviceMapping.1.OSSObject", "disk.raw")];
+    let there = Caller { address, ..root.clone() };
+    there.call(ECS, "ImportImage", &asked).await.refused(400, "InvalidRegion.NotSupport");
     // Nobody without the secret uses up a nonce.
     let mut parameters = root.parameters(STS, "GetCallerIdentity", &[]);
     parameters.insert("SignatureNonce".to_owned(), "mine".to_owned());

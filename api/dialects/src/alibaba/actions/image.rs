@@ -12,7 +12,13 @@ use super::super::{Call, Refusal, states, time};
 /// The image that a text names.
 pub async fn find(call: &Call<'_>, text: &str) -> Result<Image, Refusal> {
     if let Ok(id) = ImageId::read(text) {
-        return Ok(call.compute().image(call.account(), id).await?);
+        let found = call.compute().image(call.account(), id).await?;
+        // One that was deleted is kept for its instances, and is there for nobody.
+        return if states::image(found.state).is_some() {
+            Ok(found)
+        } else {
+            Err(Refusal::not_found("image"))
+        };
     }
     let is_it = |image: &Image| image.name == text && image.state == ImageState::Available;
     let mut found = call.compute().images(call.account(), None, 2, is_it).await?.items;
