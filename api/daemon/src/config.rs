@@ -1,6 +1,7 @@
 //! The configuration: one TOML file, in which everything has a default and nothing unknown is taken. `bothyd check-config`
 //! prints what is in force.
 
+mod alibaba;
 mod ec2;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -15,6 +16,7 @@ use compute::resource::{Catalog, InstanceType, Zone};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
+pub use alibaba::Alibaba;
 pub use ec2::Ec2;
 
 /// Where the file is unless another is named.
@@ -53,6 +55,8 @@ pub struct Config {
     pub subscription: SubscriptionRules,
     /// Images.
     pub images: Images,
+    /// What Alibaba Cloud's API needs.
+    pub alibaba: Alibaba,
     /// What images of Amazon EC2's first years need.
     pub ec2: Ec2,
     /// The region's name, as clients say it.
@@ -199,6 +203,7 @@ impl Default for Config {
             limits: Seconds::default(),
             subscription: SubscriptionRules::default(),
             images: Images::default(),
+            alibaba: Alibaba::default(),
             ec2: Ec2::default(),
             region: Catalog::default().region,
             zones: Catalog::default().zones.into_iter().map(|zone| zone.name).collect(),
@@ -396,6 +401,7 @@ impl Config {
                 format!("{error} (as network.public_domain, it is of the region where it is not given)");
             return refuse("network.internal_domain", &why);
         }
+        self.alibaba.check()?;
         self.ec2.check()?;
         for instance_type in &self.instance_types {
             if !is_word(&instance_type.name) || instance_type.vcpus == 0 || instance_type.memory_mib < 64 {
@@ -484,6 +490,17 @@ fn beside(name: &str) -> PathBuf {
     let ours = std::env::current_exe().ok();
     let folder = ours.as_deref().and_then(Path::parent).unwrap_or(Path::new("/usr/bin"));
     folder.join(name)
+}
+
+/// Sees to it that a folder that is named is there.
+fn check_folder(name: &'static str, folder: Option<&Path>) -> Result<(), ReadConfigError> {
+    match folder {
+        Some(folder) if !folder.is_absolute() || !folder.is_dir() => {
+            let why = format!("must be the absolute path of a folder, not {}", folder.display());
+            Err(ReadConfigError::Value { name, why })
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 #[cfg(test)]

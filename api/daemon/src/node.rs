@@ -108,8 +108,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         started_at: jiff::Timestamp::now(),
         reflink,
     };
-    let alibaba =
-        alibaba::Service::open(Arc::clone(&compute), Arc::clone(&identity), server::Limits::default());
+    let (limits, images) = (server::Limits::default(), config.alibaba.images.clone());
+    let alibaba = alibaba::Service::open(Arc::clone(&compute), Arc::clone(&identity), limits, images);
     let alibaba = alibaba.await.context("Alibaba Cloud's API")?;
     tokio::spawn(alibaba.clone().run_sweeper());
     let (limits, images) = (server::Limits::default(), config.ec2.images.clone());

@@ -12,7 +12,7 @@ use crate::build::cargo;
 use crate::tree;
 
 /// Tests of the crate `dialects` that record exchanges: one for each cloud, which has a folder of this name.
-const RECORDED: &[&str] = &["alibaba"];
+const RECORDED: &[&str] = &["alibaba", "ec2"];
 
 /// Writes api/contracts anew from the code.
 #[derive(clap::Args)]

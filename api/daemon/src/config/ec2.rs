@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use compute::resource::HostKernel;
 use serde::{Deserialize, Serialize};
 
-use super::ReadConfigError;
+use super::{ReadConfigError, check_folder};
 
 /// Kernel and initial RAM disk for images that are bare file systems (`cargo xtask image bare` makes both).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,11 +42,7 @@ impl Ec2 {
         for (name, path) in files.into_iter().filter_map(|(name, path)| Some((name, path.as_ref()?))) {
             check_file(path).map_err(|why| ReadConfigError::Value { name, why })?;
         }
-        if let Some(images) = self.images.as_ref().filter(|images| !images.is_absolute() || !images.is_dir())
-        {
-            let why = format!("must be the absolute path of a folder, not {}", images.display());
-            return Err(ReadConfigError::Value { name: "ec2.images", why });
-        }
+        check_folder("ec2.images", self.images.as_deref())?;
         if self.initrd.is_some() && self.kernel.is_none() {
             let why = "is of no use without ec2.kernel".to_owned();
             return Err(ReadConfigError::Value { name: "ec2.initrd", why });

@@ -67,6 +67,7 @@ mod get_policy;
 mod get_role;
 mod get_user;
 pub(super) mod image;
+mod import_image;
 mod import_key_pair;
 mod instance;
 mod instance_page;
@@ -318,6 +319,7 @@ pub static ROWS: &[Row] = &[
     row!(ECS, "DetachDisk", Changes, DISK_AND_INSTANCE, detach_disk),
     row!(ECS, "DetachInstanceRamRole", Changes, LISTED, detach_instance_ram_role),
     row!(ECS, "GetInstanceConsoleOutput", Reads, INSTANCE, get_instance_console_output),
+    row!(ECS, "ImportImage", Changes, IMAGES, import_image),
     row!(ECS, "ImportKeyPair", Changes, KEY_PAIR, import_key_pair),
     row!(ECS, "JoinSecurityGroup", Changes, GROUP_AND_INSTANCE, join_security_group),
     row!(ECS, "LeaveSecurityGroup", Changes, GROUP_AND_INSTANCE, leave_security_group),

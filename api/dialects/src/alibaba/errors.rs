@@ -124,6 +124,9 @@ impl From<ComputeError> for Refusal {
         match error {
             ComputeError::NotFound { what, .. } => Self::not_found(what),
             ComputeError::Exists { what: "key pair", .. } => Self::new(400, "KeyPair.AlreadyExist", message),
+            ComputeError::Exists { what: "image", .. } => {
+                Self::new(400, "InvalidImageName.Duplicated", message)
+            }
             ComputeError::Exists { what: "rule", .. } => {
                 Self::new(400, "InvalidSecurityGroupRule.RuleRepeat", message)
             }

@@ -24,6 +24,7 @@ use compute::capacity::Amounts;
 use compute::compute::{Compute, Token};
 use compute::identity::{AccountId, Identity};
 use jiff::Timestamp;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use actions::{Coverage, coverage};
@@ -38,6 +39,8 @@ struct Inner {
     compute: Arc<Compute>,
     identity: Arc<Identity>,
     limits: crate::server::Limits,
+    /// The folder below which images are that can be imported.
+    images: Option<PathBuf>,
     nonces: crate::server::Nonces,
 }
 

@@ -2,6 +2,7 @@
 //! for, and with the same request id that the log has.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,7 +35,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// The API of this core, which has recovered.
+    /// The API of this core, which has recovered. Images can be imported that are below the folder `images`.
     ///
     /// # Errors
     ///
@@ -43,9 +44,10 @@ impl Service {
         compute: Arc<Compute>,
         identity: Arc<Identity>,
         limits: Limits,
+        images: Option<PathBuf>,
     ) -> Result<Self, ReadError> {
         let nonces = Nonces::open(Arc::clone(compute.store()), "nonce").await?;
-        Ok(Self { inner: Arc::new(Inner { compute, identity, limits, nonces }) })
+        Ok(Self { inner: Arc::new(Inner { compute, identity, limits, images, nonces }) })
     }
 
     /// Serves the network until `shutdown`, then lets what is under way come to its end, within limits.

@@ -2,6 +2,7 @@
 //! ends or the daemon does. What is asked and answered on them is the API's business, which is told who is at the other end.
 //! What is no HTTP at all gets hyper's own bare 400, and a head that does not come in time the end of its connection.
 
+mod below;
 mod body;
 mod nonces;
 mod patience;
@@ -27,6 +28,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+pub(crate) use below::{BelowError, below};
 pub use body::{BodyError, drain, read_body};
 pub(crate) use nonces::{Nonces, NoteError};
 pub use peer::{Operators, Peer};

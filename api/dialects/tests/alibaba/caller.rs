@@ -37,6 +37,8 @@ pub struct Host {
     pub identity: Arc<Identity>,
     pub address: SocketAddr,
     pub image: String,
+    /// What can be imported.
+    pub images: tempfile::TempDir,
     _ending: watch::Sender<bool>,
 }
 
@@ -69,7 +71,11 @@ impl Host {
         let limits = Limits { body: Duration::from_millis(500), ..Limits::default() };
         let identity = Identity::new(node.compute.store().clone(), node.compute.keys().clone());
         let identity = Arc::new(identity);
-        let service = Service::open(node.compute.clone(), identity.clone(), limits).await.unwrap();
+        let images = tempfile::tempdir().unwrap();
+        std::fs::create_dir(images.path().join("bucket")).unwrap();
+        std::fs::write(images.path().join("bucket/disk.raw"), vec![0; 4096]).unwrap();
+        let folder = Some(images.path().to_owned());
+        let service = Service::open(node.compute.clone(), identity.clone(), limits, folder).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (ending, mut end) = watch::channel(false);
@@ -80,7 +86,7 @@ impl Host {
             service.serve_tcp(listener, None, ended).await;
         });
         let image = node.image(&node.operator(), "ubuntu1404_64_40G_cloudinit_20160727.raw").await;
-        Self { node, identity, address, image, _ending: ending }
+        Self { node, identity, address, image, images, _ending: ending }
     }
 
     /// The account that the operator acts for, which has the image, by a key of its own.

@@ -252,3 +252,36 @@ async fn public_addresses_lead_to_instances() {
     call("ReleaseEipAddress", &lead[..1]).await.ok();
     call("ReleaseEipAddress", &lead[..1]).await.refused(404, "InvalidAllocationId.NotFound");
 }
+
+#[tokio::test]
+async fn an_image_of_a_bucket_is_imported_and_launched() {
+    let host = Host::start().await;
+    let root = host.root().await;
+    let bucket = host.images.path().join("bucket");
+    std::fs::create_dir(bucket.join("deep")).unwrap();
+    std::fs::copy(bucket.join("disk.raw"), bucket.join("deep/web.raw")).unwrap();
+    std::os::unix::fs::symlink("/etc/hostname", bucket.join("link.raw")).unwrap();
+    let of = |object: &'static str| {
+        [("DiskDeviceMapping.1.OSSBucket", "bucket"), ("DiskDeviceMapping.1.OSSObject", object)]
+    };
+    let shown = async |image: &str, status| {
+        until(&root, "DescribeImages", ("ImageId", image), "/Images/Image/0", status).await
+    };
+    let token = [("ClientToken", "once"), ("DiskDeviceMapping.1.DiskImSize", "30")];
+    let asked = [&of("deep/web.raw")[..], &token].concat();
+    let made = root.ecs("ImportImage", &asked).await;
+    let image = text(&made, "ImageId");
+    assert!(text(&made, "TaskId").starts_with("t-") && made["RegionId"] == "local", "{made}");
+    let seen = shown(&image, "Available").await;
+    assert!(text(&seen, "ImageName").starts_with("web.raw ") && seen["Size"] == 30, "{seen}");
+    assert_eq!(text(&root.ecs("ImportImage", &asked).await, "ImageId"), image, "by its token");
+    let launch = [("ImageId", image.as_str()), ("InstanceType", "ecs.n1.small")];
+    let id = text(&root.ecs("CreateInstance", &launch).await, "InstanceId");
+    root.until(&id, "Stopped").await;
+    // A link leads nowhere, a folder is no object, and one within a bucket is no bucket.
+    root.call(ECS, "ImportImage", &of("link.raw")).await.refused(400, "InvalidOSSObject.NotFound");
+    root.call(ECS, "ImportImage", &of("deep")).await.refused(400, "InvalidOSSObject.NotFound");
+    let within =
+        [("DiskDeviceMapping.1.OSSBucket", "bucket/deep"), ("DiskDeviceMapping.1.OSSObject", "web.raw")];
+    root.call(ECS, "ImportImage", &within).await.refused(400, "InvalidOSSBucket.NotFound");
+}

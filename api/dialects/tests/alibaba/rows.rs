@@ -36,7 +36,8 @@ const NOTHING: Pairs<'_> = &[
 ];
 
 /// Those that make something, or that are about all there is: the others are done with one thing.
-const WITHOUT_ONE: &[&str] = &["AllocateEipAddress", "AssumeRole", "GetCallerIdentity", "ImportKeyPair"];
+const WITHOUT_ONE: &[&str] =
+    &["AllocateEipAddress", "AssumeRole", "GetCallerIdentity", "ImportImage", "ImportKeyPair"];
 
 fn is_about_one(action: &str) -> bool {
     let makes = ["CreateAccessKey", "CreateInstance", "CreateSnapshot", "CreateVSwitch"];

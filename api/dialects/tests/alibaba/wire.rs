@@ -3,7 +3,7 @@
 use dialects::alibaba::Service;
 use dialects::server::Limits;
 
-use super::caller::{ECS, Host, STS, send};
+use super::caller::{Caller, ECS, Host, STS, send};
 
 #[tokio::test]
 async fn parameters_come_in_the_query_or_in_a_form() {
@@ -94,12 +94,16 @@ async fn a_request_is_answered_once_even_after_a_restart() {
     let request = format!("GET /?{query} HTTP/1.1\r\nhost: ecs.local\r\nconnection: close\r\n\r\n");
     send(host.address, &request).await.ok();
     send(host.address, &request).await.refused(400, "SignatureNonceUsed");
-    let again = Service::open(host.node.compute.clone(), host.identity.clone(), Limits::default());
+    let again = Service::open(host.node.compute.clone(), host.identity.clone(), Limits::default(), None);
     let (again, listener) =
         (again.await.unwrap(), tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap());
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { again.serve_tcp(listener, None, std::future::pending()).await });
     send(address, &request).await.refused(400, "SignatureNonceUsed");
+    // This one has no folder of images.
+    let asked = [("DiskDeviceMapping.1.OSSBucket", "bucket"), ("DiskDeviceMapping.1.OSSObject", "disk.raw")];
+    let there = Caller { address, ..root.clone() };
+    there.call(ECS, "ImportImage", &asked).await.refused(400, "InvalidRegion.NotSupport");
     // Nobody without the secret uses up a nonce.
     let mut parameters = root.parameters(STS, "GetCallerIdentity", &[]);
     parameters.insert("SignatureNonce".to_owned(), "mine".to_owned());

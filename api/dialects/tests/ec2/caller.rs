@@ -52,6 +52,7 @@ pub struct Caller {
 #[derive(Clone, Debug)]
 pub struct Answered {
     pub status: u16,
+    pub head: String,
     pub text: String,
 }
 
@@ -139,6 +140,11 @@ impl Caller {
 
     /// What a version of EC2 answers.
     pub async fn asks(&self, version: &str, action: &str, more: Pairs<'_>) -> Answered {
+        send(self.address, &self.request(version, action, more)).await
+    }
+
+    /// What is sent to ask for this.
+    pub fn request(&self, version: &str, action: &str, more: Pairs<'_>) -> String {
         let all: BTreeMap<&str, &str> = [
             ("Action", action),
             ("Version", version),
@@ -161,7 +167,7 @@ impl Caller {
             body.len()
         );
         let form = "content-type: application/x-www-form-urlencoded";
-        send(self.address, &format!("{head}\r\n{form}\r\n\r\n{body}")).await
+        format!("{head}\r\n{form}\r\n\r\n{body}")
     }
 }
 
@@ -228,5 +234,5 @@ pub async fn send(address: SocketAddr, request: &str) -> Answered {
     let answer = String::from_utf8(answer).unwrap();
     let (head, text) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer:?}"));
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answered { status, text: text.to_owned() }
+    Answered { status, head: head.to_owned(), text: text.to_owned() }
 }

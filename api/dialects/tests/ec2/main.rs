@@ -5,6 +5,7 @@
 mod caller;
 mod clients;
 mod clients_2007;
+mod fixture;
 mod instance_refusals;
 mod instances;
 mod network_refusals;
@@ -15,7 +16,11 @@ mod signing;
 mod soap;
 mod soap_attacks;
 mod soap_client;
+mod table;
 mod version_2007;
+
+#[path = "../recorded/mod.rs"]
+mod recorded;
 
 // The world is the native API's tests'; it is talked to here through another door.
 #[allow(dead_code)]

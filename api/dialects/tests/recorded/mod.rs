@@ -99,7 +99,7 @@ impl Exchanges {
         text
     }
 
-    /// Gives a word a number if it is an id, of eight hexadecimal digits behind a prefix or a UUID.
+    /// Gives a word a number if it is an id, of eight or seventeen hexadecimal digits behind a prefix or a UUID.
     fn number(&mut self, word: &str) {
         let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
         let parts: Vec<&str> = word.split('-').collect();
@@ -107,7 +107,11 @@ impl Exchanges {
         let is_uuid = lengths == [8, 4, 4, 4, 12] && parts.iter().all(|part| is_hex(part));
         let digits = match parts[..] {
             _ if is_uuid => word,
-            [prefix, digits] if !prefix.is_empty() && digits.len() == 8 && is_hex(digits) => digits,
+            [prefix, .., digits]
+                if !prefix.is_empty() && [8, 17].contains(&digits.len()) && is_hex(digits) =>
+            {
+                digits
+            }
             _ => return,
         };
         if self.stand_ins.iter().any(|(known, _)| known == digits) {
@@ -115,8 +119,11 @@ impl Exchanges {
         }
         self.ids += 1;
         let number = self.ids;
-        let stand_in =
-            if is_uuid { format!("00000000-0000-0000-0000-{number:012}") } else { format!("{number:08}") };
+        let width = digits.len();
+        let stand_in = match is_uuid {
+            true => format!("00000000-0000-0000-0000-{number:012}"),
+            false => format!("{number:0width$}"),
+        };
         self.stand_ins.push((digits.to_owned(), stand_in));
     }
 }
@@ -171,6 +178,9 @@ fn pretty(body: &str) -> String {
         let is_opened = line.starts_with('<') && !line.starts_with("</") && !line.starts_with("<?");
         if is_opened && !line.contains("</") && !line.ends_with("/>") {
             depth += 1;
+        } else if !line.starts_with('<') && line.contains("</") {
+            // The end of a text of several lines.
+            depth = depth.saturating_sub(1);
         }
     }
     text.trim_end().to_owned()
@@ -237,7 +247,8 @@ fn what_differs_from_run_to_run_has_a_stand_in() {
             r#"{{"Secret":"{secret}","Name":"iZ{id}","Arn":"a:123456789012:{secret}","Id":"{uuid}"}}"#
         );
         all.note("made", &request, &format!("HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n{body}"));
-        let body = format!("<Made><Secret>{secret}</Secret><Id>i-{id}</Id></Made>");
+        let body =
+            format!("<Made><Secret>{secret}</Secret><Id>i-{id}</Id><Rule>sgr-one-0{id}{id}</Rule></Made>");
         all.note(
             "again",
             &format!("POST / HTTP/1.1\r\n\r\nId=i-{id}&A=b"),
@@ -274,6 +285,7 @@ HTTP/1.1 200 OK
 <Made>
   <Secret>{{Secret}}</Secret>
   <Id>i-00000001</Id>
+  <Rule>sgr-one-00000000000000003</Rule>
 </Made>
 ";
     assert_eq!(one, expected);

@@ -12,12 +12,12 @@ use super::super::{Call, Refusal, states, time};
 /// The image that a text names.
 pub async fn find(call: &Call<'_>, text: &str) -> Result<Image, Refusal> {
     if let Ok(id) = ImageId::read(text) {
-        let image = call.compute().image(call.account(), id).await?;
-        // EC2 shows one for a while that was deregistered; here it is gone.
-        return if image.state == ImageState::Deregistered {
-            Err(Refusal::not_found("image"))
+        let found = call.compute().image(call.account(), id).await?;
+        // One that was deleted is kept for its instances, and is there for nobody.
+        return if states::image(found.state).is_some() {
+            Ok(found)
         } else {
-            Ok(image)
+            Err(Refusal::not_found("image"))
         };
     }
     let is_it = |image: &Image| image.name == text && image.state == ImageState::Available;

@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 
 use super::super::errors::Refusal;
 use super::super::soap::document::Document;
+use crate::server::{BelowError, below};
 
-/// Longest location.
-const MAX_LOCATION: usize = 512;
 /// Most bytes of a manifest.
 const MAX_MANIFEST: u64 = 64 << 10;
 
@@ -44,7 +43,7 @@ fn invalid(why: impl Into<String>) -> Refusal {
 ///
 /// It leads nowhere, or to what cannot be an image, or to one of another account.
 pub fn find(folder: &Path, location: &str, account: &str) -> Result<Found, Refusal> {
-    let file = below(folder, location)?;
+    let file = file_below(folder, location)?;
     let is_manifest = file.extension().is_some_and(|extension| extension == "xml");
     if !is_manifest {
         return found(file, None);
@@ -60,7 +59,7 @@ pub fn find(folder: &Path, location: &str, account: &str) -> Result<Found, Refus
         Some((path, _)) => format!("{path}/{}", manifest.name),
         None => manifest.name.clone(),
     };
-    let file = below(folder, &beside)?;
+    let file = file_below(folder, &beside)?;
     let length = file.metadata().map_err(|_| nowhere())?.len();
     if manifest.size.is_some_and(|size| size != length) {
         return Err(invalid(format!("The image has {length} bytes, which is not what its manifest says")));
@@ -73,32 +72,14 @@ fn nowhere() -> Refusal {
 }
 
 /// The file at a path below the folder.
-fn below(folder: &Path, location: &str) -> Result<PathBuf, Refusal> {
-    let is_plain = |part: &str| {
-        !part.is_empty()
-            && !part.starts_with('.')
-            && !part.contains(['\\', ':'])
-            && !part.chars().any(char::is_control)
-    };
-    if location.len() > MAX_LOCATION || !location.split('/').all(is_plain) {
-        let why = "A location is a path as BUCKET/IMAGE.manifest.xml; URLs are not followed.";
-        return Err(Refusal::new(400, "InvalidParameterValue", why));
-    }
-    let mut path = folder.canonicalize().map_err(|error| {
-        log::error!("the folder of images, {}: {error}", folder.display());
-        nowhere()
-    })?;
-    for part in location.split('/') {
-        path.push(part);
-        // Each step, as a link anywhere would lead out.
-        let metadata = path.symlink_metadata().map_err(|_| nowhere())?;
-        if metadata.is_symlink() {
-            return Err(nowhere());
+fn file_below(folder: &Path, location: &str) -> Result<PathBuf, Refusal> {
+    match below(folder, location) {
+        Ok(path) if path.is_file() => Ok(path),
+        Ok(_) | Err(BelowError::Nowhere) => Err(nowhere()),
+        Err(BelowError::Malformed) => {
+            let why = "A location is a path as BUCKET/IMAGE.manifest.xml; URLs are not followed.";
+            Err(Refusal::new(400, "InvalidParameterValue", why))
         }
-    }
-    match path.is_file() {
-        true => Ok(path),
-        false => Err(nowhere()),
     }
 }
 
