@@ -15,6 +15,8 @@ mod rows;
 mod table;
 mod wire;
 
+#[path = "../python/mod.rs"]
+mod python;
 #[path = "../recorded/mod.rs"]
 mod recorded;
 

@@ -1,63 +1,27 @@
-//! The cloud's own SDKs, unmodified. They are fetched from PyPI into a folder of cargo's, so this runs only where
-//! `BOTHY_REQUIRE_CLIENTS` promises that it can, with a `python3` that has `venv`. There it fails if it cannot.
+//! The cloud's own SDKs and command line, unmodified: see `python` about where they come from and when this runs.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
-use tokio::process::Command;
-use tokio::time::timeout;
 
 use super::caller::{Caller, Host};
+use super::python::{Python, script, set_clock, told};
 
-pub const CLIENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients");
-/// Longest time for fetching them, and for what one does.
-const PATIENCE: Duration = Duration::from_secs(300);
-
-pub async fn run(command: &mut Command) -> Vec<u8> {
-    let output = timeout(PATIENCE, command.kill_on_drop(true).output());
-    let output = output.await.unwrap_or_else(|_| panic!("{command:?} takes too long"));
-    let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    output.stdout
-}
-
-/// A Python that has the clients; `None`, and a line that says so, where they are not promised.
-pub async fn python() -> Option<PathBuf> {
-    if std::env::var_os("BOTHY_REQUIRE_CLIENTS").is_none() {
-        eprintln!("skipped: BOTHY_REQUIRE_CLIENTS is not set: the cloud's own SDKs are fetched from PyPI");
-        return None;
-    }
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ec2-clients");
-    let python = folder.join("bin/python");
-    run(Command::new("python3").args(["-m", "venv"]).arg(&folder)).await;
-    // What is there from an earlier run is looked at by pip, and mostly left as it is.
-    let requirements = Path::new(CLIENTS).join("ec2-requirements.txt");
-    let quiet = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
-    run(Command::new(&python).args(quiet).arg(requirements)).await;
-    Some(python)
-}
+/// For all tests of this cloud.
+pub static PYTHON: Python = Python::new("ec2-clients", "ec2-requirements.txt", &[]);
 
 /// What a script says that is told where the API is and who asks.
-async fn tell(python: &Path, script: &str, root: &Caller) -> Value {
-    let mut command = Command::new(python);
-    command.arg(format!("{CLIENTS}/{script}")).arg(root.address.port().to_string());
-    command.args(["local", &root.id, &root.secret]);
-    // What the machine has of its own is not for these clients.
-    for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
-        command.env_remove(name);
-    }
-    serde_json::from_slice(&run(&mut command).await).unwrap()
+async fn tell(python: &Path, name: &str, root: &Caller) -> Value {
+    let mut command = script(python, name);
+    command.arg(root.address.port().to_string()).args(["local", &root.id, &root.secret]);
+    told(&mut command).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unmodified_sdk_makes_networks_and_takes_them_down() {
-    let Some(python) = python().await else { return };
+    let Some(python) = PYTHON.get().await else { return };
     let host = Host::start().await;
-    // Clients sign with their own clock.
-    let behind = Timestamp::now().duration_since(host.node.compute.clock().now());
-    host.node.clock.advance(behind.try_into().expect("the test's clock begins in the past"));
+    set_clock(&host.node);
     let told = tell(&python, "ec2_networks.py", &host.root().await).await;
     let attributes = [
         "default-vpc",
@@ -96,10 +60,9 @@ async fn an_unmodified_sdk_makes_networks_and_takes_them_down() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unmodified_clients_walk_through_the_life_of_instances() {
-    let Some(python) = python().await else { return };
+    let Some(python) = PYTHON.get().await else { return };
     let (host, root, _) = super::instances::host().await;
-    let behind = Timestamp::now().duration_since(host.node.compute.clock().now());
-    host.node.clock.advance(behind.try_into().expect("the test's clock begins in the past"));
+    set_clock(&host.node);
     let told = tell(&python, "ec2_instances.py", &root).await;
     let wanted = json!({
         "attached": ["attached", "/dev/sdh", true],
@@ -146,10 +109,9 @@ async fn unmodified_clients_walk_through_the_life_of_instances() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_of_before_sign_in_their_own_ways() {
-    let Some(python) = python().await else { return };
+    let Some(python) = PYTHON.get().await else { return };
     let (host, root, _) = super::instances::host().await;
-    let behind = Timestamp::now().duration_since(host.node.compute.clock().now());
-    host.node.clock.advance(behind.try_into().expect("the test's clock begins in the past"));
+    set_clock(&host.node);
     let told = tell(&python, "ec2_old.py", &root).await;
     let boto = json!([[true], 1, "m1.large", [400, "InvalidInstanceID.NotFound", true]]);
     let libcloud = json!(["cloud", 1, [2], true]);

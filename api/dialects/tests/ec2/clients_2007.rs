@@ -1,17 +1,16 @@
 //! Clients of 2007 and those that stand in for them, unmodified: boto by Query, and zeep by SOAP with the WSDL that the service
-//! tells; see `clients` about where they come from and when this runs.
+//! tells; see `python` about where they come from and when this runs.
 
 use std::path::{Path, PathBuf};
 
 use compute::capacity::Amounts;
-use jiff::Timestamp;
 use rcgen::{CertificateParams, PKCS_RSA_SHA256, RsaKeySize};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::process::Command;
 
 use super::caller::{Caller, Host};
-use super::clients::{CLIENTS, python, run};
+use super::clients::PYTHON;
+use super::python::{script, set_clock, told};
 
 /// All operations of that version.
 const OPERATIONS: [&str; 20] = [
@@ -48,10 +47,9 @@ struct World {
 
 /// The world, with its clock at the clients' own; `None` where there are no clients.
 async fn world() -> Option<World> {
-    let python = python().await?;
+    let python = PYTHON.get().await?;
     let host = Host::start().await;
-    let behind = Timestamp::now().duration_since(host.node.compute.clock().now());
-    host.node.clock.advance(behind.try_into().expect("the test's clock begins in the past"));
+    set_clock(&host.node);
     let root = host.root().await;
     let quotas = Amounts { instances: 5, ..Amounts::UNLIMITED };
     host.identity.set_quotas(root.account, quotas).await.unwrap();
@@ -93,14 +91,11 @@ fn manifest(file: &str, account: &str) -> String {
 
 impl World {
     /// What a script says.
-    async fn tell(&self, script: &str, more: &[&str]) -> Value {
-        let mut command = Command::new(&self.python);
-        command.arg(format!("{CLIENTS}/{script}")).arg(self.host.address.port().to_string());
+    async fn tell(&self, name: &str, more: &[&str]) -> Value {
+        let mut command = script(&self.python, name);
+        command.arg(self.host.address.port().to_string());
         command.arg(self.keys.path()).arg(self.root.account.to_string()).args(more);
-        for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
-            command.env_remove(name);
-        }
-        serde_json::from_slice(&run(&mut command).await).unwrap()
+        told(&mut command).await
     }
 }
 

@@ -19,6 +19,8 @@ mod soap_client;
 mod table;
 mod version_2007;
 
+#[path = "../python/mod.rs"]
+mod python;
 #[path = "../recorded/mod.rs"]
 mod recorded;
 
