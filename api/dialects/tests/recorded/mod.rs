@@ -11,12 +11,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 /// Set to anything, the files are written.
 const WRITES: &str = "BOTHY_WRITE_CONTRACTS";
 
 /// Shortest value that is looked for everywhere once it has a stand-in.
 const LEAST: usize = 8;
+
+/// What is asked as it should be. Tests ask it last, since it changes things; readers look for it first.
+pub const DONE: &str = "done";
+
+/// Hosts at a time: of all at once each would be too slow for its own limits.
+static TURNS: Semaphore = Semaphore::const_new(8);
 
 /// The exchanges of one action.
 pub struct Exchanges {
@@ -36,16 +43,11 @@ impl Exchanges {
         Self { action: action.to_owned(), named, stand_ins, ids: 0, texts: Vec::new() }
     }
 
-    /// Notes what was sent and what came back, heads and bodies.
+    /// Notes what was sent and what came back, heads and bodies. What is `DONE` comes first in the file.
     pub fn note(&mut self, title: &str, request: &str, answer: &str) {
         let noted = self.noted(title, request, answer);
-        self.texts.push(noted);
-    }
-
-    /// The same of what readers look for, wherever in a test it came.
-    pub fn note_first(&mut self, title: &str, request: &str, answer: &str) {
-        let noted = self.noted(title, request, answer);
-        self.texts.insert(0, noted);
+        let at = if title == DONE { 0 } else { self.texts.len() };
+        self.texts.insert(at, noted);
     }
 
     fn noted(&mut self, title: &str, request: &str, answer: &str) -> String {
@@ -191,8 +193,28 @@ fn folder(cloud: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../contracts").join(cloud)
 }
 
+/// Lets each action be asked, some at a time, and keeps what was noted. Each gives its exchanges, and what was wrong.
+pub async fn keep_all<F>(cloud: &str, asking: impl Iterator<Item = F>)
+where
+    F: Future<Output = (Exchanges, Vec<String>)> + Send + 'static,
+{
+    let in_turn = |ask: F| async move {
+        let _turn = TURNS.acquire().await.unwrap();
+        ask.await
+    };
+    let asked: Vec<_> = asking.map(|ask| tokio::spawn(in_turn(ask))).collect();
+    let (mut exchanges, mut wrong) = (Vec::new(), Vec::new());
+    for asked in asked {
+        let (noted, failed) = asked.await.unwrap();
+        exchanges.push(noted);
+        wrong.extend(failed);
+    }
+    assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    keep(cloud, exchanges);
+}
+
 /// Holds what was noted against the files, or writes them.
-pub fn keep(cloud: &str, all: Vec<Exchanges>) {
+fn keep(cloud: &str, all: Vec<Exchanges>) {
     let folder = folder(cloud);
     let noted: BTreeMap<String, String> =
         all.into_iter().map(|of| (format!("{}.http", of.action), of.texts.join("\n"))).collect();

@@ -9,11 +9,9 @@ mod y2007;
 
 use std::collections::BTreeSet;
 
-use tokio::sync::Semaphore;
-
 use super::caller::{Answered, Caller, Pairs};
 use super::fixture::Fixture;
-use super::recorded::{Exchanges, keep};
+use super::recorded::{DONE, Exchanges, keep_all};
 
 /// An action.
 pub struct Entry {
@@ -117,11 +115,7 @@ impl Asking<'_> {
         let request = caller.request(self.entry.version, self.entry.action, &pairs);
         let answer = super::caller::send(caller.address, &request).await;
         let text = format!("{}\r\n\r\n{}", answer.head, answer.text);
-        if title == DONE {
-            self.exchanges.note_first(title, &request, &text);
-        } else {
-            self.exchanges.note(title, &request, &text);
-        }
+        self.exchanges.note(title, &request, &text);
         answer
     }
 
@@ -133,19 +127,12 @@ impl Asking<'_> {
     }
 }
 
-/// Hosts at a time: of all at once each would be too slow for its own limits.
-static TURNS: Semaphore = Semaphore::const_new(8);
-
-/// What is asked last, since it changes things, and comes first in a file.
-const DONE: &str = "done";
-
 fn is_item(answer: &Answered) -> bool {
     answer.text.contains("<item>")
 }
 
 /// Asks it wrongly, which changes nothing, and then as it should be.
 async fn ask(entry: &'static Entry) -> (Exchanges, Vec<String>) {
-    let _turn = TURNS.acquire().await.unwrap();
     let fixture = Fixture::start().await;
     let known =
         [(fixture.root.account.to_string(), "Account"), (fixture.stranger.account.to_string(), "Other")];
@@ -199,13 +186,5 @@ fn every_action_has_an_entry() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_and_refusals_are_as_recorded() {
-    let asked: Vec<_> = entries().map(|entry| tokio::spawn(ask(entry))).collect();
-    let (mut exchanges, mut wrong) = (Vec::new(), Vec::new());
-    for asked in asked {
-        let (noted, failed) = asked.await.unwrap();
-        exchanges.push(noted);
-        wrong.extend(failed);
-    }
-    assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
-    keep("ec2", exchanges);
+    keep_all("ec2", entries().map(ask)).await;
 }
