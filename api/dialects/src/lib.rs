@@ -11,6 +11,7 @@ pub mod alibaba;
 pub mod ec2;
 pub mod native;
 pub mod server;
+mod signing;
 
 /// Which actions of which API are served, as a table in Markdown.
 pub fn coverage() -> String {

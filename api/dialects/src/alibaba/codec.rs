@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::errors::Refusal;
 use super::parameters::{MAX_PARAMETERS, Parameters};
 use crate::server::Answer;
+use crate::signing::sha256_hex;
 
 /// Most bytes of a body. User data, a policy document and a hundred tags take a tenth of it.
 pub const MAX_BODY_BYTES: usize = 256 << 10;
@@ -136,9 +137,7 @@ pub fn read(parts: &Parts, body: &[u8]) -> Result<Asked, Refusal> {
     let (parameters, query) = (Parameters::new(all)?, Parameters::new(query)?);
     let authorization = header(&parts.headers, AUTHORIZATION.as_str());
     let scheme = match authorization.and_then(|text| text.split_once(' ')) {
-        Some((ACS3, rest)) => {
-            Scheme::Acs3 { authorization: rest.to_owned(), body_sha256: super::signature::sha256_hex(body) }
-        }
+        Some((ACS3, rest)) => Scheme::Acs3 { authorization: rest.to_owned(), body_sha256: sha256_hex(body) },
         Some(_) | None => Scheme::Rpc,
     };
     // Only what is signed counts, and each scheme signs its own.

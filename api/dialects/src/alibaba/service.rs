@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use compute::compute::Compute;
 use compute::identity::Identity;
@@ -24,9 +24,6 @@ use super::{Call, Inner, access, auth};
 use crate::server::{
     self, Answer, Api, Limits, Listener, Nonces, Peer, Place, close_after, drain, read_body,
 };
-
-/// How often nonces that are too old to be taken again are forgotten.
-const SWEEP: Duration = Duration::from_secs(60);
 
 /// Alibaba Cloud's API.
 #[derive(Clone)]
@@ -62,14 +59,7 @@ impl Service {
 
     /// Forgets nonces of requests that would be too old by now, until the task is dropped.
     pub async fn run_sweeper(self) {
-        let clock = self.inner.compute.clock();
-        loop {
-            let next = clock.now().saturating_add(SWEEP).unwrap_or(jiff::Timestamp::MAX);
-            clock.sleep_until(next).await;
-            if let Err(error) = self.inner.nonces.sweep(clock.now()).await {
-                log::error!("cannot remove old nonces: {error}");
-            }
-        }
+        self.inner.nonces.run_sweeper(&**self.inner.compute.clock()).await;
     }
 }
 

@@ -3,16 +3,13 @@
 //! RPC signatures are made of all parameters; those of version 3 (ACS3) of the query and of headers that the client names.
 //! <https://www.alibabacloud.com/help/en/sdk/product-overview/v3-request-structure-and-signature>
 
-use aws_lc_rs::{constant_time, digest, hmac};
+use aws_lc_rs::{constant_time, hmac};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use compute::secrets::Secret;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::parameters::Parameters;
-
-/// RFC 3986: all but letters, digits and these.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+use crate::signing::{encoded, hex, sha256_hex};
 
 /// What an RPC signature is a MAC of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,11 +36,6 @@ impl Method {
             Self::HmacSha256 => hmac::HMAC_SHA256,
         }
     }
-}
-
-/// A text as it stands in a URL.
-pub fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, ENCODED).to_string()
 }
 
 /// `a=1&b=2`, in the order of the names.
@@ -104,15 +96,6 @@ pub fn is_acs3_signature(secret: &Secret, string: &str, given: &str) -> bool {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
     let right = hex(hmac::sign(&key, string.as_bytes()).as_ref());
     constant_time::verify_slices_are_equal(right.as_bytes(), given.to_ascii_lowercase().as_bytes()).is_ok()
-}
-
-/// SHA-256 in hexadecimal.
-pub fn sha256_hex(bytes: &[u8]) -> String {
-    hex(digest::digest(&digest::SHA256, bytes).as_ref())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

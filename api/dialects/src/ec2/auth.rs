@@ -15,6 +15,7 @@ use super::query::{Asked, header};
 use super::signature::parameters::{self as by_parameters, Method};
 use super::signature::v4::{self, ALGORITHM, Scope};
 use super::time;
+use crate::signing::sha256_hex;
 
 /// How far a client's clock may be off.
 pub const WINDOW: SignedDuration = SignedDuration::from_mins(15);
@@ -228,7 +229,7 @@ impl V4<'_> {
         for name in names {
             headers.push((name, value(parts, name)?));
         }
-        let (path, body_sha256) = (parts.uri.path(), v4::sha256_hex(body));
+        let (path, body_sha256) = (parts.uri.path(), sha256_hex(body));
         let request = v4::Request {
             method: parts.method.as_str(),
             path,

@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use compute::compute::Compute;
 use compute::identity::Identity;
@@ -26,9 +26,6 @@ use super::xml::Tree;
 use super::y2007::shapes;
 use super::{Call, Inner, Protocol, access, soap};
 use crate::server::{self, Answer, Limits, Listener, Nonces, Peer, Place, close_after, drain, read_body};
-
-/// How often signatures that are too old to be taken again are forgotten.
-const SWEEP: Duration = Duration::from_secs(60);
 
 /// Amazon's EC2 API.
 #[derive(Clone)]
@@ -54,14 +51,7 @@ impl Service {
 
     /// Forgets signatures of requests that would be too old by now, until the task is dropped.
     pub async fn run_sweeper(self) {
-        let clock = self.inner.compute.clock();
-        loop {
-            let next = clock.now().saturating_add(SWEEP).unwrap_or(jiff::Timestamp::MAX);
-            clock.sleep_until(next).await;
-            if let Err(error) = self.inner.nonces.sweep(clock.now()).await {
-                log::error!("cannot remove old signatures: {error}");
-            }
-        }
+        self.inner.nonces.run_sweeper(&**self.inner.compute.clock()).await;
     }
 
     /// Serves the network until `shutdown`, then lets what is under way come to its end, within limits.

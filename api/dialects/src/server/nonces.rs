@@ -9,15 +9,21 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
+use compute::compute::Clock;
 use compute::store::{
     CommitError, Condition, Key, MAX_OPERATIONS, MAX_PAGE, ReadError, Store, Transaction, Write, put,
 };
 use jiff::Timestamp;
 
+use crate::signing::sha256_hex;
+
 /// Most that are kept: what a thousand requests a second leave in a window of half an hour, and a quarter more.
 const MAX_NONCES: usize = 2_250_000;
+
+/// How often those are forgotten whose time is over.
+const SWEEP: Duration = Duration::from_secs(60);
 
 /// All that are remembered of an API.
 pub struct Nonces {
@@ -67,8 +73,7 @@ impl Nonces {
             return Err(NoteError::TooMany);
         }
         // Neither has a line feed in it.
-        let hash = digest(&SHA256, format!("{key}\n{nonce}").as_bytes());
-        let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = sha256_hex(format!("{key}\n{nonce}").as_bytes());
         let ends = ends(self.word);
         let (used, ends) =
             (words(&[self.word, &hash]), words(&[ends.trim_end_matches('/'), &second(end), &hash]));
@@ -84,12 +89,23 @@ impl Nonces {
         }
     }
 
+    /// Forgets those whose time is over, now and then, until the task is dropped.
+    pub async fn run_sweeper(&self, clock: &dyn Clock) {
+        loop {
+            let next = clock.now().saturating_add(SWEEP).unwrap_or(Timestamp::MAX);
+            clock.sleep_until(next).await;
+            if let Err(error) = self.sweep(clock.now()).await {
+                log::error!("cannot remove old records of {}: {error}", self.word);
+            }
+        }
+    }
+
     /// Forgets those whose time is over.
     ///
     /// # Errors
     ///
     /// The store does not do its part; what was not forgotten is the next time.
-    pub async fn sweep(&self, now: Timestamp) -> Result<(), CommitError> {
+    async fn sweep(&self, now: Timestamp) -> Result<(), CommitError> {
         let ends = ends(self.word);
         loop {
             let page = self.store.range(&ends, None, MAX_OPERATIONS / 2).await.map_err(CommitError::from)?;

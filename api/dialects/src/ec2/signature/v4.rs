@@ -2,11 +2,12 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 
-use aws_lc_rs::{constant_time, digest, hmac};
+use aws_lc_rs::{constant_time, hmac};
 use compute::secrets::Secret;
 
 use super::super::parameters::Parameters;
-use super::{canonical_query, encoded};
+use super::canonical_query;
+use crate::signing::{encoded, hex, sha256_hex};
 
 /// The name of the scheme.
 pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";
@@ -111,15 +112,6 @@ pub fn is_right(secret: &Secret, scope: &Scope, strings: &[String], given: &str)
 
 fn mac(key: &[u8], text: &[u8]) -> Vec<u8> {
     hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text).as_ref().to_vec()
-}
-
-/// SHA-256 in hexadecimal.
-pub fn sha256_hex(bytes: &[u8]) -> String {
-    hex(digest::digest(&digest::SHA256, bytes).as_ref())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
