@@ -204,35 +204,23 @@ impl Compute {
         add: &[SecurityRule],
         remove: &[SecurityRule],
     ) -> Result<SecurityGroup, ComputeError> {
-        let _referring = self.references.read().await;
-        let vpc = self.security_group(account, id).await?.vpc;
-        self.check_rules(vpc, add).await?;
-        let group = self
-            .change_owned::<SecurityGroup>(account, &id.to_string(), |group| {
-                for rule in remove {
-                    let before = group.rules.len();
-                    group.rules.retain(|known| !same(known, rule));
-                    if group.rules.len() == before {
-                        return Err(ComputeError::NotFound { what: "rule", id: format!("{rule:?}") });
-                    }
+        self.rewrite_rules(account, id, add, |group| {
+            for rule in remove {
+                let before = group.rules.len();
+                group.rules.retain(|known| !same(known, rule));
+                if group.rules.len() == before {
+                    return Err(ComputeError::NotFound { what: "rule", id: format!("{rule:?}") });
                 }
-                for rule in add {
-                    if group.rules.iter().any(|known| same(known, rule)) {
-                        return Err(ComputeError::Exists { what: "rule", name: format!("{rule:?}") });
-                    }
-                    group.rules.push(rule.clone());
+            }
+            for rule in add {
+                if group.rules.iter().any(|known| same(known, rule)) {
+                    return Err(ComputeError::Exists { what: "rule", name: format!("{rule:?}") });
                 }
-                if group.rules.len() > MAX_RULES {
-                    return Err(ComputeError::Limit {
-                        what: "rules in a security group",
-                        most: MAX_RULES as u64,
-                    });
-                }
-                Ok(())
-            })
-            .await?;
-        self.guard_group(id).await?;
-        Ok(group)
+                group.rules.push(rule.clone());
+            }
+            check_count(group)
+        })
+        .await
     }
 
     /// Sees to it that a security group has rules and has not others: one that is there is not added again, and one that
@@ -248,15 +236,25 @@ impl Compute {
         add: &[SecurityRule],
         remove: &[SecurityRule],
     ) -> Result<SecurityGroup, ComputeError> {
+        self.rewrite_rules(account, id, add, |group| {
+            group.rules.retain(|known| !remove.iter().any(|rule| same(known, rule)));
+            add_rules(group, add)
+        })
+        .await
+    }
+
+    /// Changes the rules of a group, which these are to be among, and puts them in force.
+    async fn rewrite_rules(
+        &self,
+        account: &str,
+        id: SecurityGroupId,
+        add: &[SecurityRule],
+        rewrite: impl Fn(&mut SecurityGroup) -> Result<(), ComputeError>,
+    ) -> Result<SecurityGroup, ComputeError> {
         let _referring = self.references.read().await;
         let vpc = self.security_group(account, id).await?.vpc;
         self.check_rules(vpc, add).await?;
-        let group = self
-            .change_owned::<SecurityGroup>(account, &id.to_string(), |group| {
-                group.rules.retain(|known| !remove.iter().any(|rule| same(known, rule)));
-                add_rules(group, add)
-            })
-            .await?;
+        let group = self.change_owned::<SecurityGroup>(account, &id.to_string(), rewrite).await?;
         self.guard_group(id).await?;
         Ok(group)
     }
@@ -369,6 +367,11 @@ fn add_rules(group: &mut SecurityGroup, rules: &[SecurityRule]) -> Result<(), Co
             group.rules.push(rule.clone());
         }
     }
+    check_count(group)
+}
+
+/// Whether a group has no more rules than it may.
+fn check_count(group: &SecurityGroup) -> Result<(), ComputeError> {
     match group.rules.len() {
         0..=MAX_RULES => Ok(()),
         _ => Err(ComputeError::Limit { what: "rules in a security group", most: MAX_RULES as u64 }),

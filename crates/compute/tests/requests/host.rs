@@ -55,18 +55,18 @@ impl Networks for NotedNetworks {
     }
     fn connect(
         &self,
-        _: NetworkPlan,
-        _: InterfaceId,
-        _: SocketAddrV4,
-        _: Duration,
+        network: NetworkPlan,
+        interface: InterfaceId,
+        address: SocketAddrV4,
+        limit: Duration,
     ) -> Answer<'_, Result<Box<dyn Connection>, ConnectError>> {
-        Box::pin(async { Err(ConnectError::Refused) })
+        IdleHost.connect(network, interface, address, limit)
     }
-    fn remove(&self, _: VpcId) -> Answer<'_, Result<(), HostError>> {
-        Box::pin(async { Ok(()) })
+    fn remove(&self, vpc: VpcId) -> Answer<'_, Result<(), HostError>> {
+        IdleHost.remove(vpc)
     }
     fn present(&self) -> Answer<'_, Result<Vec<VpcId>, HostError>> {
-        Box::pin(async { Ok(Vec::new()) })
+        Networks::present(&IdleHost)
     }
 }
 
