@@ -457,4 +457,3 @@ fn boot(image: &ImageBoot) -> InstanceBoot {
         ImageBoot::Kernel { kernel, initrd, cmdline } => InstanceBoot::Kernel { kernel, initrd, cmdline },
     }
 }
-

@@ -121,8 +121,7 @@ fn check_interfaces(request: &InstanceRequest) -> Result<(), ComputeError> {
     }
     if request.max > 1 && interfaces.iter().any(InterfaceRequest::is_single) {
         let is_there = |one: &InterfaceRequest| matches!(one, InterfaceRequest::Existing { .. });
-        let parameter =
-            if interfaces.iter().any(is_there) { "network_interface" } else { "private_address" };
+        let parameter = if interfaces.iter().any(is_there) { "network_interface" } else { "private_address" };
         return Err(ComputeError::invalid(parameter, "is for a single instance"));
     }
     if request.public_address && matches!(interfaces.first(), Some(InterfaceRequest::Existing { .. })) {
