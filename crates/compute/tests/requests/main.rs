@@ -6,4 +6,5 @@ mod addresses;
 mod groups;
 mod host;
 mod images;
+mod interfaces;
 mod launches;
