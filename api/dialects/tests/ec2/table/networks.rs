@@ -205,6 +205,14 @@ pub const ENTRIES: &[Entry] = &[
             NO_INTERFACE,
             Refused(&[("Description.Value", "")], "MissingParameter"),
             Refused(&[("SecurityGroupId.1", "{group}")], "InvalidParameterCombination"),
+            Refused(
+                &[
+                    ("Description.Value", ""),
+                    ("Attachment.AttachmentId", "eni-attach-1"),
+                    ("Attachment.DeleteOnTermination", "true"),
+                ],
+                "InvalidAttachmentID.NotFound",
+            ),
         ],
         No("InvalidNetworkInterfaceID.NotFound"),
     ),
