@@ -44,6 +44,7 @@ async fn an_unmodified_sdk_makes_networks_and_takes_them_down() {
         "app": [{"protocol": "-1", "ports": [null, null], "ranges": [], "groups": 1}],
         "used": "DependencyViolation",
         "rules": [[false, "-1"], [false, "tcp"], [true, "-1"], [true, "-1"]],
+        "modified": [true, 22, true, "shell"],
         "left": [[], []],
         "unknown": "InvalidPermission.NotFound",
         "once": true,
@@ -53,7 +54,7 @@ async fn an_unmodified_sdk_makes_networks_and_takes_them_down() {
         "full": ["DependencyViolation", "DependencyViolation"],
         "gone": "InvalidVpcID.NotFound",
         // All that have a row but for those that attach interfaces to instances.
-        "answered": 25,
+        "answered": 26,
     });
     assert_eq!(told, wanted);
 }

@@ -13,6 +13,8 @@ mod network_refusals;
 mod networks;
 mod policies;
 mod refusals_2007;
+mod rules;
+mod sessions;
 mod signing;
 mod soap;
 mod soap_attacks;
