@@ -113,7 +113,7 @@ async fn unmodified_clients_walk_through_the_life_of_instances() {
         "who": "root",
         "wrong": [403, "SignatureDoesNotMatch"],
         // All of instances, volumes, snapshots, images, keys and tags, and what they need of networks.
-        "answered": 46,
+        "answered": 45,
     });
     assert_eq!(told, wanted);
 }
