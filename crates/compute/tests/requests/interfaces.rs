@@ -144,6 +144,9 @@ async fn interfaces_are_in_the_order_asked_and_go_as_was_said() {
     assert_eq!((shown(instance.id), shown(next.id)), (0, 2));
 }
 
+/// Interfaces, and the error that refuses them.
+type Case<'a> = (&'a [InterfaceRequest], fn(&ComputeError) -> bool);
+
 #[tokio::test]
 async fn a_launch_that_is_refused_takes_no_interface() {
     let host = Host::start().await;
@@ -162,7 +165,7 @@ async fn a_launch_that_is_refused_takes_no_interface() {
     };
     let network =
         |error: &ComputeError| matches!(error, ComputeError::Invalid { parameter: "network_interface", .. });
-    let cases: &[(&[InterfaceRequest], fn(&ComputeError) -> bool)] = &[
+    let cases: &[Case<'_>] = &[
         (&[fresh(&front), existing(used.interfaces[0])], |e| matches!(e, ComputeError::InUse { .. })),
         (&[existing(theirs)], |e| matches!(e, ComputeError::NotFound { what: "network interface", .. })),
         (&[existing(free), existing(free)], network),
