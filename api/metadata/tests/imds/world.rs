@@ -9,7 +9,7 @@ use compute::capacity::Amounts;
 use compute::charge::Terms;
 use compute::compute::{
     Compute, Config as CoreConfig, DiskRequest, ImageChange, InstanceRequest, InterfaceRequest, Launch,
-    LaunchInterface, ManualClock, NewImage, Outside, SourceRequest,
+    LaunchInterface, ManualClock, NewImage, Outside, PublicAddress, SourceRequest,
 };
 use compute::dns::Domains;
 use compute::id::{ImageId, InterfaceId};
@@ -141,7 +141,7 @@ impl Host {
                 address: Some("10.98.0.9".parse().unwrap()),
                 ..LaunchInterface::default()
             })],
-            public_address: true,
+            public_address: PublicAddress::Always,
             tags: Tags(BTreeMap::from([
                 ("Name".to_owned(), "web".to_owned()),
                 ("two words".to_owned(), "hidden".to_owned()),
@@ -171,7 +171,7 @@ impl Host {
             system_disk: DiskRequest::default(),
             disks: vec![],
             interfaces: vec![],
-            public_address: false,
+            public_address: PublicAddress::Never,
             tags: Tags::default(),
             ..self.request(cloud)
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use compute::capacity::Amounts;
 use compute::charge::Terms;
 use compute::compute::{
-    Compute, Config, DiskRequest, InstanceRequest, Launch, ManualClock, NewImage, Outside,
+    Compute, Config, DiskRequest, InstanceRequest, Launch, ManualClock, NewImage, Outside, PublicAddress,
 };
 use compute::dns::Domains;
 use compute::id::{ImageId, InterfaceId, VpcId};
@@ -165,7 +165,7 @@ pub fn request(image: ImageId) -> InstanceRequest {
         disks: vec![],
         zone: None,
         interfaces: vec![],
-        public_address: false,
+        public_address: PublicAddress::Never,
         tags: Tags::default(),
         volume_tags: Tags::default(),
         terms: Terms::PayAsYouGo { release: None },
