@@ -5,6 +5,7 @@
 mod caller;
 mod clients;
 mod clients_2007;
+mod corpus;
 mod fixture;
 mod instance_refusals;
 mod instances;
