@@ -45,8 +45,13 @@ pub async fn answer(
     let mut action = "none";
     match answered(inner, request_id, body, peer, &mut action).await {
         Ok(element) => (action, fault::answered(request_id, &element)),
-        Err(refusal) => (action, fault::refused(request_id, &refusal.in_2007())),
+        Err(refusal) => (action, refused(request_id, refusal)),
     }
+}
+
+/// A fault, in the words of 2007.
+pub fn refused(request_id: &str, refusal: Refusal) -> Answer {
+    fault::refused(request_id, &refusal.in_2007())
 }
 
 async fn answered(
