@@ -5,20 +5,69 @@ use super::signed_requests::MESSAGES;
 
 /// What is put between tags.
 const BETWEEN: &[&str] = &[
-    "<!-- c -->", "<![CDATA[i-2]]>", " ", "\n", "&#49;", "&amp;", "x", "<w/>", "<w Id=\"body\"/>", "&#x0;",
-    "<w xmlns=\"\">", "</w>", "]]>", "<?p?>",
+    "<!-- c -->",
+    "<![CDATA[i-2]]>",
+    " ",
+    "\n",
+    "&#49;",
+    "&amp;",
+    "x",
+    "<w/>",
+    "<w Id=\"body\"/>",
+    "&#x0;",
+    "<w xmlns=\"\">",
+    "</w>",
+    "]]>",
+    "<?p?>",
 ];
 /// What is put into tags.
 const WITHIN: &[&str] = &[
-    " Id=\"body\"", " Id=\"time\"", " ID=\"body\"", " id=\"token\"", " u:Id=\"body\"", " u:Id=\"time\"", " ",
-    " xmlns=\"urn:x\"", " xmlns=\"\"", " xmlns:e=\"urn:x\"", " xmlns:q=\"urn:q\"", " xml:lang=\"en\"",
-    " e:mustUnderstand=\"1\"", " Algorithm=\"\"", "\n",
+    " Id=\"body\"",
+    " Id=\"time\"",
+    " ID=\"body\"",
+    " id=\"token\"",
+    " u:Id=\"body\"",
+    " u:Id=\"time\"",
+    " ",
+    " xmlns=\"urn:x\"",
+    " xmlns=\"\"",
+    " xmlns:e=\"urn:x\"",
+    " xmlns:q=\"urn:q\"",
+    " xml:lang=\"en\"",
+    " e:mustUnderstand=\"1\"",
+    " Algorithm=\"\"",
+    "\n",
 ];
 /// What is written for one another.
 const WORDS: &[&str] = &[
-    "body", "time", "token", "#body", "#time", "#token", "#other", "\"\"", "Body", "Header", "Timestamp", "Id", "ID",
-    "item", "add", "remove", "instancesSet", "groupSet", "'", "\"", "rsa-sha1", "rsa-sha256", "hmac-sha1", "sha1",
-    "sha256", "xml-exc-c14n#", "xml-exc-c14n#WithComments", "enveloped-signature",
+    "body",
+    "time",
+    "token",
+    "#body",
+    "#time",
+    "#token",
+    "#other",
+    "\"\"",
+    "Body",
+    "Header",
+    "Timestamp",
+    "Id",
+    "ID",
+    "item",
+    "add",
+    "remove",
+    "instancesSet",
+    "groupSet",
+    "'",
+    "\"",
+    "rsa-sha1",
+    "rsa-sha256",
+    "hmac-sha1",
+    "sha1",
+    "sha256",
+    "xml-exc-c14n#",
+    "xml-exc-c14n#WithComments",
+    "enveloped-signature",
 ];
 
 /// A message after some edits: the same for the same seed.
@@ -47,9 +96,7 @@ fn once(text: &str, random: &mut Random) -> String {
         0 => before + &behind,
         1 => format!("{before}<w>{element}</w>{behind}"),
         2 => pieces[..at].concat() + &element + &pieces[at..].concat(),
-        3 if at <= start => {
-            pieces[..at].concat() + &element + &pieces[at..start].concat() + &behind
-        }
+        3 if at <= start => pieces[..at].concat() + &element + &pieces[at..start].concat() + &behind,
         3 if at >= end => before + &pieces[end..at].concat() + &element + &pieces[at..].concat(),
         4 => pieces[..at].concat() + BETWEEN[random.below(BETWEEN.len())] + &pieces[at..].concat(),
         5 => {

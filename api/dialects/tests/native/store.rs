@@ -3,7 +3,8 @@
 use std::sync::{Mutex, MutexGuard};
 
 use compute::store::{
-    Answer, CommitError, Key, MemoryStore, Page, ReadError, Record, Revision, Store, Transaction, Watch, Write,
+    Answer, CommitError, Key, MemoryStore, Page, ReadError, Record, Revision, Store, Transaction, Watch,
+    Write,
 };
 
 /// What it says of itself when it fails.

@@ -173,13 +173,19 @@ fn pretty(body: &str) -> String {
     }
     let mut depth = 0usize;
     let mut text = String::new();
-    for line in body.replace("><", ">\n<").lines() {
+    let body = body.replace("><", ">\n<");
+    let mut lines = body.lines().peekable();
+    while let Some(line) = lines.next() {
         if line.starts_with("</") {
             depth = depth.saturating_sub(1);
         }
-        writeln!(text, "{:1$}{line}", "", depth * 2).unwrap();
-        let is_opened = line.starts_with('<') && !line.starts_with("</") && !line.starts_with("<?");
-        if is_opened && !line.contains("</") && !line.ends_with("/>") {
+        write!(text, "{:1$}{line}", "", depth * 2).unwrap();
+        let is_tag = line.starts_with('<') && !line.starts_with("</") && !line.starts_with("<?");
+        let is_opened = is_tag && !line.contains("</") && !line.ends_with("/>");
+        // One with nothing in it stays in its line.
+        let end = lines.next_if(|next| is_opened && next.starts_with("</"));
+        writeln!(text, "{}", end.unwrap_or_default()).unwrap();
+        if is_opened && end.is_none() {
             depth += 1;
         } else if !line.starts_with('<') && line.contains("</") {
             // The end of a text of several lines.
@@ -272,9 +278,10 @@ fn what_differs_from_run_to_run_has_a_stand_in() {
             r#"{{"Secret":"{secret}","Name":"iZ{id}","Arn":"a:123456789012:{secret}","Id":"{uuid}"}}"#
         );
         all.note("made", &request, &format!("HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n{body}"));
-        let body =
-            format!("<Made><Secret>{secret}</Secret><Id>i-{id}</Id><Rule>sgr-one-0{id}{id}</Rule>\
-             <x:Digest>{secret}+</x:Digest></Made>");
+        let body = format!(
+            "<Made><Secret>{secret}</Secret><Id>i-{id}</Id><Rule>sgr-one-0{id}{id}</Rule>\
+             <x:Digest>{secret}+</x:Digest></Made>"
+        );
         all.note(
             "again",
             &format!("POST / HTTP/1.1\r\n\r\nId=i-{id}&A=b"),

@@ -151,7 +151,8 @@ async fn some_can_be_told_by_one_face_only() {
     query.refused(400, "InvalidParameterCombination");
     // Only SOAP says how data is encoded.
     let item = "<imageId>{image}</imageId><minCount>1</minCount><maxCount>1</maxCount>";
-    for data in ["encoding=\"base64\" version=\"2.0\"", "encoding=\"hex\" version=\"1.0\"", "version=\"1.0\""] {
+    for data in ["encoding=\"base64\" version=\"2.0\"", "encoding=\"hex\" version=\"1.0\"", "version=\"1.0\""]
+    {
         let launch = format!(
             "<instancesSet><item>{item}</item></instancesSet><userData {data}><data>aa==</data></userData>"
         );
