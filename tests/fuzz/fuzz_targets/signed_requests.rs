@@ -25,6 +25,7 @@ pub const REQUESTS: &[&[u8]] = &[
     include_bytes!("../corpus/ec2_query/version_2_get"),
     include_bytes!("../corpus/ec2_query/version_2_post"),
     include_bytes!("../corpus/ec2_query/version_4"),
+    include_bytes!("../corpus/ec2_query/version_4_url"),
 ];
 
 /// Takes the bytes for a SOAP message.
@@ -42,7 +43,7 @@ pub fn soap(bytes: &[u8]) {
 
 /// Takes the bytes for a Query request: a method and a target, headers, and behind an empty line a body.
 pub fn query(bytes: &[u8]) {
-    static KNOWN: OnceLock<Vec<Vec<(String, String)>>> = OnceLock::new();
+    static KNOWN: OnceLock<Vec<Covered>> = OnceLock::new();
     let known = KNOWN.get_or_init(|| {
         let read = |request: &&[u8]| by_query(request).expect("it is signed");
         REQUESTS.iter().map(read).collect()
@@ -51,28 +52,30 @@ pub fn query(bytes: &[u8]) {
     assert!(known.contains(&covered), "this was never signed: {covered:?}");
 }
 
-/// What a signature that is right vouches for, by its version: two can say more than that.
-fn by_query(bytes: &[u8]) -> Option<Vec<(String, String)>> {
-    let request = request(bytes)?;
-    let is_v4 = request.headers().contains_key("authorization");
-    let signed = reading::query(request, SECRET).ok()?;
+/// The version of a signature, and what it vouches for.
+type Covered = (u8, Vec<(String, String)>);
+
+/// What a signature that is right vouches for: requests of the two old versions can say more than that.
+fn by_query(bytes: &[u8]) -> Option<Covered> {
+    let (signed, version) = reading::query(request(bytes)?, SECRET).ok()?;
     let mut pairs = signed.parameters;
-    let version = pairs.iter().find(|(name, value)| name == "SignatureVersion" && !value.is_empty());
-    let version = version.map_or("0", |(_, version)| version.as_str()).to_owned();
-    match version.as_str() {
-        _ if is_v4 => {}
-        // A time, and what to do.
-        "0" => pairs.retain(|(name, _)| name == "Timestamp" || name == "Action" || name == "Operation"),
+    pairs.retain(|(name, _)| name != if version == 4 { "X-Amz-Signature" } else { "Signature" });
+    match version {
+        // What to do, and a moment, whatever that is of.
+        0 => {
+            pairs.retain(|(name, value)| {
+                ["Expires", "Timestamp"].contains(&name.as_str()) && !value.is_empty()
+            });
+            pairs.iter_mut().for_each(|(name, _)| signed.action.clone_into(name));
+        }
         // One text, in which nobody can tell a name from a value.
-        "1" => {
-            pairs.retain(|(name, _)| name != "Signature");
+        1 => {
             pairs.sort_by_key(|(name, _)| name.to_ascii_lowercase());
             pairs = vec![(pairs.into_iter().map(|(name, value)| name + &value).collect(), String::new())];
         }
-        _ => pairs.retain(|(name, _)| name != "Signature"),
+        _ => {}
     }
-    pairs.push(("version".to_owned(), if is_v4 { "4".to_owned() } else { version }));
-    Some(pairs)
+    Some((version, pairs))
 }
 
 fn request(bytes: &[u8]) -> Option<Request<Vec<u8>>> {

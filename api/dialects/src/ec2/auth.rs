@@ -34,6 +34,8 @@ pub struct Caller {
 
 /// What a request says of who signed it, whichever kind the signature is of.
 pub struct Claim {
+    /// The version of the signature.
+    pub version: u8,
     /// The id of the key.
     pub key: String,
     token: Option<String>,
@@ -138,14 +140,15 @@ fn by_parameters(parts: &Parts, asked: &Asked) -> Result<Claim, Refusal> {
         None => Method::HmacSha1,
     };
     let host = header(&parts.headers, "host").unwrap_or_default();
-    let (strings, method) = match parameters.get("SignatureVersion").unwrap_or("0") {
-        "0" => (vec![by_parameters::v0_string(&asked.action, at)], Method::HmacSha1),
-        "1" => (vec![by_parameters::v1_string(parameters)], Method::HmacSha1),
-        "2" => (by_parameters::v2_strings(parts.method.as_str(), host, parts.uri.path(), parameters), method),
+    let v2 = || by_parameters::v2_strings(parts.method.as_str(), host, parts.uri.path(), parameters);
+    let (version, strings, method) = match parameters.get("SignatureVersion").unwrap_or("0") {
+        "0" => (0, vec![by_parameters::v0_string(&asked.action, at)], Method::HmacSha1),
+        "1" => (1, vec![by_parameters::v1_string(parameters)], Method::HmacSha1),
+        "2" => (2, v2(), method),
         _ => return Err(parameters.invalid("SignatureVersion")),
     };
     let token = parameters.get("SecurityToken").map(str::to_owned);
-    Ok(Claim { key, token, good, signature, strings, kind: Kind::Parameters(method) })
+    Ok(Claim { version, key, token, good, signature, strings, kind: Kind::Parameters(method) })
 }
 
 /// Version 4, by the header `Authorization`.
@@ -257,6 +260,7 @@ impl V4<'_> {
             scope: &scope,
         };
         Ok(Claim {
+            version: 4,
             key: key.to_owned(),
             token: self.token.map(str::to_owned),
             good,

@@ -46,16 +46,16 @@ pub fn soap(message: &[u8]) -> Result<Signed, String> {
     soap::signed(message).map_err(|refusal| refusal.code.into_owned())
 }
 
-/// What a Query request says that is signed with this secret.
+/// What a Query request says that is signed with this secret, and by which version of signatures.
 ///
 /// # Errors
 ///
 /// The code by which it is refused.
-pub fn query(request: Request<Vec<u8>>, secret: &str) -> Result<Signed, String> {
+pub fn query(request: Request<Vec<u8>>, secret: &str) -> Result<(Signed, u8), String> {
     by_query(request, secret).map_err(|refusal| refusal.code.into_owned())
 }
 
-fn by_query(request: Request<Vec<u8>>, secret: &str) -> Result<Signed, Refusal> {
+fn by_query(request: Request<Vec<u8>>, secret: &str) -> Result<(Signed, u8), Refusal> {
     let (parts, body) = request.into_parts();
     let asked = query::read(&parts, &body)?;
     let row = actions::find(asked.version.api, &asked.action)?;
@@ -66,6 +66,7 @@ fn by_query(request: Request<Vec<u8>>, secret: &str) -> Result<Signed, Refusal> 
     if row.api == Api::Y2007 {
         shapes::check_query(row.name, &asked.parameters)?;
     }
-    let (from, end) = claim.good;
-    Ok(Signed::new(row.name, &asked.parameters, claim.key.into_bytes(), [Some(from), Some(end)]))
+    let (version, (from, end)) = (claim.version, claim.good);
+    let by = claim.key.into_bytes();
+    Ok((Signed::new(row.name, &asked.parameters, by, [Some(from), Some(end)]), version))
 }
