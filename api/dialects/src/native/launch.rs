@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use compute::compute::{ComputeError, DiskRequest, InstanceRequest, Launch, Launched, SourceRequest, Token};
+use compute::compute::{
+    ComputeError, DiskRequest, InstanceRequest, InterfaceRequest, Launch, LaunchInterface, Launched,
+    PublicAddress, SourceRequest, Token,
+};
 use compute::id::InstanceId;
 use compute::resource::Tags;
 use native_api::{self as api, DiskContent, ErrorBody, LaunchRequest, VolumeType};
@@ -75,10 +78,16 @@ fn kind(request: &LaunchRequest, now: jiff::Timestamp) -> Result<InstanceRequest
         system_disk,
         disks,
         zone: None,
-        subnet: request.subnet.as_ref().map(id),
-        private_address: request.private_address,
-        public_address: request.public_address.unwrap_or(false),
-        security_groups: request.security_groups.iter().map(id).collect(),
+        interfaces: vec![InterfaceRequest::New(LaunchInterface {
+            subnet: request.subnet.as_ref().map(id),
+            address: request.private_address,
+            security_groups: request.security_groups.iter().map(id).collect(),
+            ..LaunchInterface::default()
+        })],
+        public_address: match request.public_address {
+            Some(true) => PublicAddress::Always,
+            Some(false) | None => PublicAddress::Never,
+        },
         tags: convert::new_tags(&request.tags),
         volume_tags: Tags::default(),
         terms: convert::new_terms(&request.charge, now)?,

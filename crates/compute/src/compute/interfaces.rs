@@ -3,7 +3,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::launch::check_words;
+use super::launch::{check_together, check_words};
 use super::records::{TRIES, WordsChange};
 use super::volumes::without_vm;
 use super::{Compute, ComputeError, Token};
@@ -162,13 +162,14 @@ impl Compute {
             }
             let mut owner = self.get_owned::<Instance>(account, &instance.to_string()).await?;
             without_vm(&owner.value)?;
-            // A VMM is in one network.
             if let Some(first) = owner.value.interfaces.first() {
                 let first = self.get_owned::<Interface>(account, &first.to_string()).await?.value;
-                if first.network != kept.value.network {
-                    let why = format!("is of {}, and {instance} of {}", kept.value.vpc, first.vpc);
-                    return Err(ComputeError::invalid("network_interface", why));
-                }
+                let subnet = async |of: &Interface| {
+                    Ok::<_, ComputeError>(
+                        self.get_owned::<Subnet>(account, &of.subnet.to_string()).await?.value,
+                    )
+                };
+                check_together(&subnet(&first).await?, &subnet(&kept.value).await?)?;
             }
             if owner.value.interfaces.len() >= MAX_INTERFACES {
                 let what = "network interfaces of an instance";
@@ -261,6 +262,6 @@ impl Compute {
     }
 }
 
-fn in_use(id: InterfaceId, by: &InstanceId) -> ComputeError {
+pub(super) fn in_use(id: InterfaceId, by: &InstanceId) -> ComputeError {
     ComputeError::InUse { what: Interface::NAME, id: id.to_string(), by: by.to_string() }
 }

@@ -1,6 +1,8 @@
 //! Rules whose other side are members of a group: in the same VPC, and among all accounts' default ones.
 
-use compute::compute::{ComputeError, InstanceRequest, NewSecurityGroup, NewVpc};
+use compute::compute::{
+    ComputeError, InstanceRequest, InterfaceRequest, LaunchInterface, NewSecurityGroup, NewVpc,
+};
 use compute::id::{SecurityGroupId, VpcId};
 use compute::resource::{Direction, Peer, Protocol, SecurityGroup, SecurityRule, Tags};
 
@@ -33,7 +35,10 @@ async fn members_of_another_account_are_let_in_by_their_group() {
     let rule = from(theirs, web.id);
     host.compute.change_rules(ours, app.id, std::slice::from_ref(&rule), &[]).await.unwrap();
 
-    let in_group = |id| InstanceRequest { security_groups: vec![id], ..request(image) };
+    let in_group = |id| {
+        let interface = LaunchInterface { security_groups: vec![id], ..LaunchInterface::default() };
+        InstanceRequest { interfaces: vec![InterfaceRequest::New(interface)], ..request(image) }
+    };
     let server = host.launch(ours, in_group(app.id)).await;
     let client = host.launch(theirs, in_group(web.id)).await;
     let plan = host.networks.in_force();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use compute::capacity::Amounts;
 use compute::charge::Terms;
 use compute::compute::{
-    Compute, Config, DiskRequest, InstanceRequest, Launch, ManualClock, NewImage, Outside,
+    Compute, Config, DiskRequest, InstanceRequest, Launch, ManualClock, NewImage, Outside, PublicAddress,
 };
 use compute::dns::Domains;
 use compute::id::{ImageId, InterfaceId, VpcId};
@@ -164,10 +164,8 @@ pub fn request(image: ImageId) -> InstanceRequest {
         system_disk: DiskRequest { delete_with_instance: true, ..DiskRequest::default() },
         disks: vec![],
         zone: None,
-        subnet: None,
-        private_address: None,
-        public_address: false,
-        security_groups: vec![],
+        interfaces: vec![],
+        public_address: PublicAddress::Never,
         tags: Tags::default(),
         volume_tags: Tags::default(),
         terms: Terms::PayAsYouGo { release: None },

@@ -7,3 +7,4 @@ mod groups;
 mod host;
 mod images;
 mod launches;
+mod lists;

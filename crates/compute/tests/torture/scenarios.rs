@@ -9,7 +9,7 @@ use compute::capacity::Amounts;
 use compute::charge::{Period, Release, Subscription, Terms};
 use compute::compute::{
     Compute, ComputeError, DiskRequest, ImageChange, InstanceRequest, Launch, NewImage, NewSnapshot,
-    NewVolume, Protection, SourceRequest, Token,
+    NewVolume, Protection, PublicAddress, SourceRequest, Token,
 };
 use compute::id::{ImageId, InstanceId, SnapshotId, VolumeId};
 use compute::lifecycle::{Action, AfterHostReboot, OnFailure, OnPowerOff, Report, Rules, State};
@@ -135,10 +135,8 @@ fn request(image: ImageId, name: &str, rules: Rules) -> InstanceRequest {
             DiskRequest { content: SourceRequest::Swap, ..DiskRequest::default() },
         ],
         zone: None,
-        subnet: None,
-        private_address: None,
-        public_address: false,
-        security_groups: vec![],
+        interfaces: vec![],
+        public_address: PublicAddress::Never,
         tags: Tags::default(),
         volume_tags: Tags::default(),
         terms: Terms::PayAsYouGo { release: None },

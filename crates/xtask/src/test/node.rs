@@ -27,6 +27,7 @@ exit ${failed:-0}"#;
 /// Builds everything here, where there is a network, and runs it on hosts.
 pub fn run(filter: Option<&str>) -> anyhow::Result<()> {
     packages::ensure(&[
+        "curl",
         "dosfstools",
         "faketime",
         "iproute2",
@@ -77,6 +78,7 @@ fn environment() -> anyhow::Result<Vec<OsString>> {
         ("BOTHY_BARE_INITRD", bare.initrd),
         ("BOTHY_BARE_GUEST", bare.guest),
         ("BOTHY_CLIENTS", python::clients()?),
+        ("BOTHY_EC2_PYTHON", python::with("ec2", "api/dialects/tests/clients/ec2-requirements.txt")?),
         ("BOTHY_ALIBABA_PYTHON", python::with("alibaba", "api/dialects/tests/clients/requirements.txt")?),
     ];
     let mut environment: Vec<OsString> = vec!["env".into(), "BOTHY_REQUIRE_KVM=1".into()];
