@@ -16,6 +16,7 @@ mod ids;
 mod paging;
 mod parameters;
 mod query;
+pub mod reading;
 mod service;
 mod signature;
 mod soap;
