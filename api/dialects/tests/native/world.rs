@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use compute::capacity::Amounts;
 use compute::compute::{Compute, Config, ManualClock, Outside};
-use compute::id::{InstanceId, InterfaceId, SnapshotId, VolumeId, VpcId};
+use compute::id::{InstanceId, InterfaceId, JobId, SnapshotId, VolumeId, VpcId};
 use compute::identity::Identity;
 use compute::lifecycle::{Limits as LifeLimits, Report};
 use compute::outside::{
-    ConnectError, Connection, Console, ConsoleOutput, DiskContent, Disks, GroupCounts, GroupPlan, GuardPlan,
+    Beginning, ConnectError, Connection, Console, ConsoleOutput, DiskContent, Disks, Done, GroupCounts, GroupPlan, GuardPlan,
     HostError, ImportedDisk, MachineMetrics, MachinePlan, Machines, NetworkPlan, Networks, PresentDisks,
-    Progressing, Sight, Tell, Traffic,
+    Progressing, Sight, Tell, Traffic, UrlSource,
 };
 use compute::resource::Catalog;
 use compute::secrets::{SealingKey, SealingKeys};
@@ -307,6 +307,29 @@ impl Disks for World {
             }
             self.do_disk(|_| ImportedDisk { sha256: format!("{:064x}", 0xabc), bytes: 2 << 30 })
         })
+    }
+
+    fn peek<'a>(&'a self, _: &'a UrlSource, _: usize) -> Answer<'a, Result<Beginning, HostError>> {
+        Box::pin(async { Ok(Beginning { bytes: Vec::new(), of: None }) })
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        job: JobId,
+        source: &'a UrlSource,
+        progress: Progressing,
+    ) -> Answer<'a, Result<PathBuf, HostError>> {
+        Box::pin(async move {
+            progress(Done { bytes: 1 << 20, of: 4 << 20 });
+            if source.url.file_name() == "missing.qcow2" {
+                return Err(HostError::Refused(format!("cannot fetch {}: it is not there", source.url)));
+            }
+            Ok(PathBuf::from(format!("/fetched/{job}")))
+        })
+    }
+
+    fn delete_fetched(&self, _: JobId) -> Answer<'_, Result<(), HostError>> {
+        Box::pin(async { Ok(()) })
     }
 
     fn image_of(&self, snapshot: SnapshotId, _: Progressing) -> Answer<'_, Result<ImportedDisk, HostError>> {
