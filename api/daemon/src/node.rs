@@ -115,7 +115,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let alibaba = alibaba::Service::open(Arc::clone(&compute), Arc::clone(&identity), limits, images);
     let alibaba = alibaba.await.context("Alibaba Cloud's API")?;
     tokio::spawn(alibaba.clone().run_sweeper());
-    let (limits, images) = (server::Limits::default(), config.ec2.images.clone());
+    let images = ec2::Images { folder: config.ec2.images.clone(), urls: config.ec2.url_prefixes()? };
+    let limits = server::Limits::default();
     let ec2 = ec2::Service::open(Arc::clone(&compute), Arc::clone(&identity), limits, images);
     let ec2 = ec2.await.context("EC2's API")?;
     tokio::spawn(ec2.clone().run_sweeper());

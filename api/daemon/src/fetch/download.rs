@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use compute::id::JobId;
 use compute::outside::{Done, HostError, Progressing, UrlSource};
 use reqwest::Response;
-use reqwest::header::{ETAG, HeaderName, HeaderValue, IF_RANGE, RANGE};
+use reqwest::header::{ETAG, HeaderValue, IF_RANGE, RANGE};
 use storage::store::{Download, StoreError, Version};
 
 use super::client::{BodyBytes, Client, Failure, body_bytes};

@@ -8,6 +8,7 @@ mod clients_2007;
 mod fixture;
 mod instance_refusals;
 mod instances;
+mod locations;
 mod network_refusals;
 mod networks;
 mod policies;

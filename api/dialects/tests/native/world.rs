@@ -39,6 +39,8 @@ pub struct Real {
     pub snapshots: BTreeSet<SnapshotId>,
     /// What may pass in each network, as was said last.
     pub guards: Vec<(NetworkPlan, GuardPlan)>,
+    /// What servers have, by its URL.
+    pub served: BTreeMap<String, Vec<u8>>,
     /// What is asked of disks fails like this.
     pub trouble: Option<HostError>,
 }
@@ -67,6 +69,13 @@ impl World {
             Some(trouble) => Err(trouble),
             None => Ok(action(&mut real)),
         }
+    }
+
+    fn served(&self, source: &UrlSource) -> Result<Vec<u8>, HostError> {
+        let served = self.real().served.get(source.url.as_str()).cloned();
+        served.ok_or_else(|| {
+            HostError::Refused(format!("cannot fetch {}: the server answers 404 Not Found", source.url))
+        })
     }
 
     fn runs(&self, instance: InstanceId) -> Result<(), HostError> {
@@ -309,8 +318,12 @@ impl Disks for World {
         })
     }
 
-    fn peek<'a>(&'a self, _: &'a UrlSource, _: usize) -> Answer<'a, Result<Beginning, HostError>> {
-        Box::pin(async { Ok(Beginning { bytes: Vec::new(), of: None }) })
+    fn peek<'a>(&'a self, source: &'a UrlSource, bytes: usize) -> Answer<'a, Result<Beginning, HostError>> {
+        Box::pin(async move {
+            let content = self.served(source)?;
+            let of = Some(content.len() as u64);
+            Ok(Beginning { bytes: content.into_iter().take(bytes).collect(), of })
+        })
     }
 
     fn fetch<'a>(
@@ -321,9 +334,7 @@ impl Disks for World {
     ) -> Answer<'a, Result<PathBuf, HostError>> {
         Box::pin(async move {
             progress(Done { bytes: 1 << 20, of: 4 << 20 });
-            if source.url.file_name() == "missing.qcow2" {
-                return Err(HostError::Refused(format!("cannot fetch {}: it is not there", source.url)));
-            }
+            self.served(source)?;
             Ok(PathBuf::from(format!("/fetched/{job}")))
         })
     }
