@@ -364,8 +364,8 @@ fn with_tls(name: &str, location: Option<String>) -> (Server, RootCertStore) {
 async fn tls_is_with_whom_is_trusted_and_never_given_up_on_the_way() {
     let (server, roots) = with_tls("127.0.0.1", None);
     let source = at(&format!("https://{}/disk.raw", server.address));
-    let trusting = || Options { roots: Some(roots.clone()), ..options() };
-    let path = Place::new(trusting()).fetch(&source).await.unwrap();
+    let place = Place::new(Options { roots: Some(roots), ..options() });
+    let path = place.fetch(&source).await.unwrap();
     assert!(std::fs::read(path).unwrap() == content(10_000));
 
     let why = Place::new(options()).refused(&source).await;

@@ -114,7 +114,7 @@ pub(super) const ROWS: &[Route] = &[
         .query("PageQuery"),
     Route::new(Method::Get, "/v1/instance-types/{instance_type}", GetInstanceType, "Shows an instance type", &[json(200, "InstanceType", "The instance type.")]),
     Route::new(Method::Post, "/v1/image-imports", ImportImage, "Makes an image of files, on the host or on a server", JOB)
-        .about("For the operator, as it reads files of the host.")
+        .about("For the operator, as it reads files of the host, and asks servers that only the host may reach.")
         .access(Access::Operator)
         .body("ImportImage")
         .codes_of_its_own(&[InvalidParameter, AlreadyExists, StorageFull, ClientTokenMismatch]),

@@ -176,11 +176,11 @@ impl Download {
     /// # Errors
     /// When the disk is full, or would soon be, or the system refuses.
     pub fn write(&mut self, data: &[u8]) -> Result<(), StoreError> {
+        room(&self.folder, data.len() as u64, &self.name)?;
         let doing = || failed(format!("write the download of {}", self.name));
         self.file.write_all_at(data, self.offset).map_err(doing())?;
         self.offset += data.len() as u64;
         if self.offset - self.noted >= STEP_BYTES {
-            room(&self.folder, STEP_BYTES, &self.name)?;
             self.keep()?;
         }
         Ok(())
