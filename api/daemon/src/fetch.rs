@@ -122,7 +122,8 @@ impl Fetcher {
         let client = Client::new(source, &self.options)?;
         // A server that knows no ranges sends all of it, of which no more is read.
         let range = format!("bytes=0-{}", bytes.saturating_sub(1));
-        let range = HeaderValue::from_str(&range).map_err(|_| Failure::passing("a range that cannot be sent"))?;
+        let range =
+            HeaderValue::from_str(&range).map_err(|_| Failure::passing("a range that cannot be sent"))?;
         let mut response = client.get([(RANGE, range)]).await?;
         let of = body_bytes(&response).total();
         let mut there = Vec::new();

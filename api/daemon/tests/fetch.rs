@@ -56,7 +56,9 @@ impl Place {
 
     async fn fetch(&self, source: &UrlSource) -> Result<PathBuf, HostError> {
         let told = Arc::clone(&self.told);
-        self.fetcher.fetch(JobId::new(1), source, &(Arc::new(move |done| told.lock().unwrap().push(done)) as _)).await
+        self.fetcher
+            .fetch(JobId::new(1), source, &(Arc::new(move |done| told.lock().unwrap().push(done)) as _))
+            .await
     }
 
     /// Why it is not fetched. No file has a name then.
@@ -110,8 +112,11 @@ async fn what_breaks_off_goes_on_where_it_was() {
     let server = Server::start(move |asked, wire| send(asked, wire, &body, TAG, 700_000));
     let path = place.fetch(&at(&server.url("/disk.raw"))).await.unwrap();
     assert!(std::fs::read(&path).unwrap() == whole);
-    let asked: Vec<_> =
-        server.asked().iter().map(|it| (it.header("range").to_owned(), it.header("if-range").to_owned())).collect();
+    let asked: Vec<_> = server
+        .asked()
+        .iter()
+        .map(|it| (it.header("range").to_owned(), it.header("if-range").to_owned()))
+        .collect();
     assert_eq!(asked[0], (String::new(), String::new()));
     let ranges: Vec<String> = (1..5).map(|number| format!("bytes={}-", 700_000 * number)).collect();
     assert_eq!(asked[1..].iter().map(|it| it.0.clone()).collect::<Vec<_>>(), ranges);
@@ -194,7 +199,9 @@ async fn a_daemon_that_died_goes_on_where_it_was() {
 
 #[tokio::test]
 async fn what_a_server_refuses_is_told_at_once_and_what_may_pass_is_asked_for_again() {
-    let server = Server::start(|asked, wire| head(wire, asked.target.trim_start_matches('/'), &[("Content-Length", "0")]));
+    let server = Server::start(|asked, wire| {
+        head(wire, asked.target.trim_start_matches('/'), &[("Content-Length", "0")])
+    });
     for status in ["400", "401", "403", "404", "410", "204", "304"] {
         let place = Place::new(options());
         let before = server.asked().len();
@@ -389,7 +396,11 @@ async fn a_look_takes_no_more_than_the_beginning() {
     let body = whole.clone();
     let server = Server::start(move |asked, wire| match asked.target.as_str() {
         "/ranges" => {
-            head(wire, "206 Partial Content", &[("Content-Range", "bytes 0-99/1048576"), ("Content-Length", "100")]);
+            head(
+                wire,
+                "206 Partial Content",
+                &[("Content-Range", "bytes 0-99/1048576"), ("Content-Length", "100")],
+            );
             let _ = wire.write_all(&body[..100]);
         }
         "/whole" => {

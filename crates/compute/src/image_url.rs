@@ -217,7 +217,8 @@ fn written_steps(text: &str) -> Vec<&str> {
 /// Whether a step is the name of a file or folder to any server: also to those that decode it first, or more than once.
 fn is_plain(step: &str) -> bool {
     let decoded = percent_decode_str(step).decode_utf8_lossy();
-    let is_odd = |character: char| matches!(character, '/' | '\\' | '%' | '?' | '#') || character.is_control();
+    let is_odd =
+        |character: char| matches!(character, '/' | '\\' | '%' | '?' | '#') || character.is_control();
     !matches!(&*decoded, "" | "." | "..") && !decoded.contains(is_odd)
 }
 
@@ -254,7 +255,8 @@ mod tests {
 
     #[test]
     fn a_prefix_covers_what_is_below_it_on_its_own_server() {
-        let prefixes = ["https://images.example.org/pub", "http://10.0.0.5:8080/"].map(|text| UrlPrefix::parse(text).unwrap());
+        let prefixes = ["https://images.example.org/pub", "http://10.0.0.5:8080/"]
+            .map(|text| UrlPrefix::parse(text).unwrap());
         for text in [
             "https://images.example.org/pub/a.img",
             "https://IMAGES.example.org:443/pub/debian/12/a%20b.img",

@@ -9,9 +9,9 @@ use std::time::Duration;
 use compute::id::{InstanceId, InterfaceId, JobId, SnapshotId, VolumeId, VpcId};
 use compute::lifecycle::Report;
 use compute::outside::{
-    Beginning, ConnectError, Connection, Console, ConsoleOutput, DiskContent, Disks, GroupCounts, GroupPlan, GuardPlan,
-    HostError, ImportedDisk, MachineMetrics, MachinePlan, Machines, NetworkPlan, Networks, PresentDisks,
-    Progressing, Sight, UrlSource,
+    Beginning, ConnectError, Connection, Console, ConsoleOutput, DiskContent, Disks, GroupCounts, GroupPlan,
+    GuardPlan, HostError, ImportedDisk, MachineMetrics, MachinePlan, Machines, NetworkPlan, Networks,
+    PresentDisks, Progressing, Sight, UrlSource,
 };
 use compute::store::Answer;
 

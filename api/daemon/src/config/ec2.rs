@@ -70,8 +70,10 @@ impl Ec2 {
     /// What was given is no folder of a server.
     pub fn url_prefixes(&self) -> Result<Vec<UrlPrefix>, ReadConfigError> {
         let parse = |text: &String| {
-            UrlPrefix::parse(text)
-                .map_err(|error| ReadConfigError::Value { name: "ec2.image_urls", why: format!("{text:?} {error}") })
+            UrlPrefix::parse(text).map_err(|error| ReadConfigError::Value {
+                name: "ec2.image_urls",
+                why: format!("{text:?} {error}"),
+            })
         };
         self.image_urls.iter().map(parse).collect()
     }

@@ -202,11 +202,9 @@ enum Redirected {
 }
 
 fn redirects(source: UrlSource) -> redirect::Policy {
-    redirect::Policy::custom(move |attempt| {
-        match next(&source, attempt.previous(), attempt.url()) {
-            Ok(()) => attempt.follow(),
-            Err(why) => attempt.error(why),
-        }
+    redirect::Policy::custom(move |attempt| match next(&source, attempt.previous(), attempt.url()) {
+        Ok(()) => attempt.follow(),
+        Err(why) => attempt.error(why),
     })
 }
 

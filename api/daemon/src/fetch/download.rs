@@ -70,7 +70,12 @@ impl Fetching<'_> {
             if tries >= TRIES {
                 return Err(refused(self.source, &why));
             }
-            log::warn!("{}: asks for {} again, from byte {} on: {why}", self.job, self.source.url, self.offset());
+            log::warn!(
+                "{}: asks for {} again, from byte {} on: {why}",
+                self.job,
+                self.source.url,
+                self.offset()
+            );
             tokio::time::sleep(pause).await;
             pause *= 2;
         }
@@ -101,9 +106,12 @@ impl Fetching<'_> {
                 }
                 known.or(of)
             }
-            BodyBytes::From(..) => return Err(Failure::passing("the server sent a part that nobody asked for")),
+            BodyBytes::From(..) => {
+                return Err(Failure::passing("the server sent a part that nobody asked for"));
+            }
             BodyBytes::Endless => {
-                let why = "the server does not say where it ends, so that a part could be taken for all of it";
+                let why =
+                    "the server does not say where it ends, so that a part could be taken for all of it";
                 return Err(Failure::Refused(why.to_owned()));
             }
             BodyBytes::All(of) => {

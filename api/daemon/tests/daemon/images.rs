@@ -75,7 +75,8 @@ fn nothing_is_left_of_a_download_that_fails() {
         fs::create_dir(state.join("downloads")).unwrap();
         fs::write(state.join("downloads/job-0000dead.part"), "of a job that is on no record").unwrap();
         story.start().await;
-        until("the sweep", || fs::read_dir(state.join("downloads")).unwrap().next().is_none().then_some(())).await;
+        until("the sweep", || fs::read_dir(state.join("downloads")).unwrap().next().is_none().then_some(()))
+            .await;
         let server = Server::start(|asked, wire| match asked.target.as_str() {
             "/small.raw" => send(asked, wire, &[7; 1 << 20], "", usize::MAX),
             "/large.raw" => send(asked, wire, &vec![7; 24 << 20], "", usize::MAX),

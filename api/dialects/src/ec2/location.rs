@@ -95,7 +95,8 @@ fn below_folder(folder: &Path, location: &str, account: &str) -> Result<Found, R
     if !is_manifest(location) {
         return found_file(file, None);
     }
-    let bytes = beginning(&file, manifest::MAX_BYTES + 1).map_err(|_| invalid("The manifest cannot be read"))?;
+    let bytes =
+        beginning(&file, manifest::MAX_BYTES + 1).map_err(|_| invalid("The manifest cannot be read"))?;
     let manifest = Manifest::read(&bytes, account)?;
     let beside = match location.rsplit_once('/') {
         Some((path, _)) => format!("{path}/{}", manifest.name),

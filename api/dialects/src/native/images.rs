@@ -6,7 +6,8 @@ use compute::image_url;
 use compute::outside::{ImageSource, UrlSource};
 use compute::resource::{Image, ImageState, Job, Resource};
 use native_api::{
-    self as api, CreateImage, ErrorBody, HostPath, ImageQuery, ImageUrl, ImportImage, ImportSource, Page, SetTags, UpdateImage,
+    self as api, CreateImage, ErrorBody, HostPath, ImageQuery, ImageUrl, ImportImage, ImportSource, Page,
+    SetTags, UpdateImage,
 };
 
 use super::answer::{Answer, accepted, done, ok};

@@ -77,7 +77,8 @@ impl Host {
         let limits = Limits { body: Duration::from_millis(500), ..Limits::default() };
         let urls = vec![UrlPrefix::parse(IMAGE_URLS).unwrap()];
         let where_from = Images { folder: Some(images.path().to_owned()), urls };
-        let service = Service::open(node.compute.clone(), identity.clone(), limits, where_from).await.unwrap();
+        let service =
+            Service::open(node.compute.clone(), identity.clone(), limits, where_from).await.unwrap();
         let (address, ending) = serve(service).await;
         Self { node, identity, address, images, _ending: ending }
     }

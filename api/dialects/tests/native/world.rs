@@ -13,9 +13,9 @@ use compute::id::{InstanceId, InterfaceId, JobId, SnapshotId, VolumeId, VpcId};
 use compute::identity::Identity;
 use compute::lifecycle::{Limits as LifeLimits, Report};
 use compute::outside::{
-    Beginning, ConnectError, Connection, Console, ConsoleOutput, DiskContent, Disks, Done, GroupCounts, GroupPlan, GuardPlan,
-    HostError, ImportedDisk, MachineMetrics, MachinePlan, Machines, NetworkPlan, Networks, PresentDisks,
-    Progressing, Sight, Tell, Traffic, UrlSource,
+    Beginning, ConnectError, Connection, Console, ConsoleOutput, DiskContent, Disks, Done, GroupCounts,
+    GroupPlan, GuardPlan, HostError, ImportedDisk, MachineMetrics, MachinePlan, Machines, NetworkPlan,
+    Networks, PresentDisks, Progressing, Sight, Tell, Traffic, UrlSource,
 };
 use compute::resource::Catalog;
 use compute::secrets::{SealingKey, SealingKeys};

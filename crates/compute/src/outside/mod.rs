@@ -368,11 +368,7 @@ pub trait Disks: Send + Sync {
     ) -> Answer<'a, Result<ImportedDisk, HostError>>;
 
     /// The first bytes of what a server has, at most so many of them. Waits for seconds only.
-    fn peek<'a>(
-        &'a self,
-        source: &'a UrlSource,
-        bytes: usize,
-    ) -> Answer<'a, Result<Beginning, HostError>>;
+    fn peek<'a>(&'a self, source: &'a UrlSource, bytes: usize) -> Answer<'a, Result<Beginning, HostError>>;
 
     /// Fetches what a server has, for a job, and says in which file it is. What is there already, whole or in part, is not
     /// fetched again. It is whole, or it is refused.

@@ -12,9 +12,9 @@ use std::time::Duration;
 use compute::id::{InstanceId, InterfaceId, JobId, SnapshotId, VolumeId, VpcId};
 use compute::lifecycle::Report;
 use compute::outside::{
-    Beginning, ConnectError, Connection, Console, ConsoleOutput, DiskContent, Disks, Done, GroupCounts, GroupPlan,
-    GuardPlan, HostError, ImportedDisk, MachineMetrics, MachinePlan, Machines, NetworkPlan, Networks,
-    PresentDisks, Progressing, Sight, Tell, UrlSource,
+    Beginning, ConnectError, Connection, Console, ConsoleOutput, DiskContent, Disks, Done, GroupCounts,
+    GroupPlan, GuardPlan, HostError, ImportedDisk, MachineMetrics, MachinePlan, Machines, NetworkPlan,
+    Networks, PresentDisks, Progressing, Sight, Tell, UrlSource,
 };
 use compute::store::{
     Answer, CommitError, Key, MemoryStore, Page, ReadError, Record, Revision, Store, Transaction, Watch,

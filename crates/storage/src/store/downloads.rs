@@ -121,7 +121,8 @@ impl Store {
     pub(super) fn present_downloads(&self) -> io::Result<Vec<String>> {
         let names = self.downloads.names()?;
         let job = |name: String| name.split('.').next().map(str::to_owned);
-        let mut jobs: Vec<String> = names.into_iter().filter_map(job).filter(|job| check_id(job).is_ok()).collect();
+        let mut jobs: Vec<String> =
+            names.into_iter().filter_map(job).filter(|job| check_id(job).is_ok()).collect();
         jobs.sort();
         jobs.dedup();
         Ok(jobs)

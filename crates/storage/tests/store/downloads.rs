@@ -65,6 +65,9 @@ pub fn go_on() {
         assert!(matches!(place.store.delete_download(name), Err(StoreError::Name { .. })), "{name}");
     }
     let all = place.store.free_bytes().unwrap();
-    assert!(matches!(place.store.room_for_download(JOB, all), Err(StoreError::Full(_))), "some is left to others");
+    assert!(
+        matches!(place.store.room_for_download(JOB, all), Err(StoreError::Full(_))),
+        "some is left to others"
+    );
     place.store.room_for_download(JOB, 1).unwrap();
 }
