@@ -344,26 +344,12 @@ async fn redirects_are_followed_but_not_for_ever_and_not_out_of_where_images_may
 
 /// A server with a certificate of its own, for this name, and whom to trust so that it is taken.
 fn with_tls(name: &str, location: Option<String>) -> (Server, RootCertStore) {
-    let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
-    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let mut roots = RootCertStore::empty();
-    roots.add(made.cert.der().clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .unwrap();
-    let config = Arc::new(config);
-    let accept = move |stream| {
-        let connection = rustls::ServerConnection::new(Arc::clone(&config)).ok()?;
-        Some(Box::new(rustls::StreamOwned::new(connection, stream)) as Box<dyn server::Wire>)
-    };
-    let server = Server::on(accept, move |asked, wire| match &location {
+    let (server, certificate) = Server::tls(name, move |asked, wire| match &location {
         Some(location) => head(wire, "302 Found", &[("Location", location), ("Content-Length", "0")]),
         None => send(asked, wire, &content(10_000), TAG, usize::MAX),
     });
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.der().clone()).unwrap();
     (server, roots)
 }
 

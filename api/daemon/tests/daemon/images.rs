@@ -127,6 +127,33 @@ fn a_proxy_of_the_environment_is_asked() {
 }
 
 #[test]
+fn a_server_is_trusted_whose_certificate_the_host_trusts() {
+    in_namespace(|| async {
+        let mut story = Story::new([]);
+        let (server, certificate) =
+            Server::tls("127.0.0.1", |asked, wire| send(asked, wire, &[7; 1 << 20], "", usize::MAX));
+        let trusted = story.node.path().join("source");
+        fs::create_dir_all(&trusted).unwrap();
+        let trusted = trusted.join("authorities.pem");
+        fs::write(&trusted, certificate.pem()).unwrap();
+        assert!(story.node.start(&vec![("SSL_CERT_FILE", trusted.into())]).await, "{}", story.node.log());
+        let url = format!("https://{}/disk.raw", server.address);
+        let begun = import(&mut story, "trusted", json!({"url": url})).await;
+        let done = story.job(&begun.id).await;
+        assert_eq!(done.state, JobState::Succeeded, "{done:?}");
+
+        // By the host's own list, it is nobody.
+        story.stop().await;
+        story.start().await;
+        let begun = import(&mut story, "unknown", json!({"url": url})).await;
+        let failed = story.job(&begun.id).await;
+        let error = failed.error.clone().expect("it failed");
+        assert!(error.message.contains("TLS is refused"), "{error}");
+        story.end().await;
+    });
+}
+
+#[test]
 fn a_source_is_either_a_path_or_a_url() {
     in_namespace(|| async {
         let mut story = Story::new([]);

@@ -69,6 +69,28 @@ impl Server {
         Self { address, asked }
     }
 
+    /// The same with a certificate of its own, for this name.
+    pub fn tls(
+        name: &str,
+        answer: impl Fn(&Asked, &mut dyn Wire) + Send + Sync + 'static,
+    ) -> (Self, rcgen::Certificate) {
+        let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let config = Arc::new(config);
+        let accept = move |stream| {
+            let connection = rustls::ServerConnection::new(Arc::clone(&config)).ok()?;
+            Some(Box::new(rustls::StreamOwned::new(connection, stream)) as Box<dyn Wire>)
+        };
+        (Self::on(accept, answer), made.cert)
+    }
+
     /// The URL of a path.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
