@@ -11,6 +11,7 @@ mod fixture;
 mod instance_refusals;
 mod instances;
 mod interfaces;
+mod locations;
 mod network_refusals;
 mod networks;
 mod policies;

@@ -1,26 +1,24 @@
 //! The record of a job: something that was acknowledged and takes long. It is on record before it is begun, and is begun
 //! again by a daemon that was killed; it ends done, or failed with its reason.
 
-use std::path::PathBuf;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Resource, owned_key};
 use crate::id::{ImageId, JobId, SnapshotId, VolumeId};
-use crate::outside::Done;
+use crate::outside::{Done, ImageSource};
 use crate::store::Key;
 
 /// What a job does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum JobKind {
-    /// Makes an image of files on the host.
+    /// Makes an image of a file.
     ImportImage {
         /// The image.
         image: ImageId,
         /// The file.
-        source: PathBuf,
+        source: ImageSource,
         /// What its hash is to be.
         #[serde(default)]
         sha256: Option<String>,
