@@ -63,8 +63,8 @@ async fn an_instance_has_the_interfaces_that_its_launch_lists() {
         ),
         (json!({ "network_interfaces": used, "public_address": true }), ErrorCode::InvalidParameter),
         (json!({ "network_interfaces": [{ "existing": { "id": "eni-00000000" } }] }), ErrorCode::NotFound),
-        (json!({ "network_interfaces": [{ "old": {} }] }), ErrorCode::InvalidParameter),
-        (json!({ "network_interfaces": vec![json!({ "new": {} }); 17] }), ErrorCode::InvalidParameter),
+        (json!({ "network_interfaces": [{ "old": {} }] }), ErrorCode::MalformedRequest),
+        (json!({ "network_interfaces": vec![json!({ "new": {} }); 17] }), ErrorCode::MalformedRequest),
     ] {
         let refused = client.post("/v1/instances", &body(more.clone())).await.refused(code);
         assert!(!refused.message.is_empty(), "{more}");
