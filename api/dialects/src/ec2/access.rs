@@ -35,7 +35,14 @@ pub fn authorize(call: &Call<'_>, row: &Row) -> Result<(), Refusal> {
             Target::Named(kind, parameters) | Target::Given(kind, parameters) => {
                 let mut ids = Vec::new();
                 for parameter in parameters {
-                    ids.extend(call.parameters.list(parameter)?);
+                    match parameter.split_once(".*.") {
+                        None => ids.extend(call.parameters.list(parameter)?),
+                        Some((list, name)) => {
+                            for item in call.parameters.groups(list)? {
+                                ids.extend(item.list(name)?);
+                            }
+                        }
+                    }
                 }
                 // Without a name the handler has nothing to do it with; whoever may not is told that first.
                 if ids.is_empty() && matches!(target, Target::Named(..)) {
@@ -43,6 +50,13 @@ pub fn authorize(call: &Call<'_>, row: &Row) -> Result<(), Refusal> {
                 }
                 for id in ids {
                     ask(call, &action, &resource(call, kind, &id))?;
+                }
+            }
+            Target::Items(kind, list, name) => {
+                let items = call.parameters.groups(list)?;
+                let named = items.iter().map(|item| item.get(name).unwrap_or("*"));
+                for id in named.chain(items.is_empty().then_some("*")) {
+                    ask(call, &action, &resource(call, kind, id))?;
                 }
             }
             Target::Tagged => {

@@ -55,13 +55,15 @@ mod get_caller_identity;
 mod get_console_output;
 mod image;
 mod import_key_pair;
-mod instance;
+pub(super) mod instance;
 mod interface;
 mod key_pair;
+mod launch_interfaces;
 mod modify_image_attribute;
 mod modify_instance_attribute;
 mod modify_instance_metadata_options;
 mod modify_network_interface_attribute;
+mod modify_security_group_rules;
 mod modify_volume;
 mod permissions;
 mod reboot_instances;
@@ -114,8 +116,11 @@ pub enum Target {
     Every(&'static str),
     /// What these parameters name, of this kind.
     Named(&'static str, &'static [&'static str]),
-    /// What these parameters name, of this kind, if they are there.
+    /// What these parameters name, of this kind, if they are there. In the items of a list: `List.*.Name`.
     Given(&'static str, &'static [&'static str]),
+    /// Of each item of a list what its parameter names, of this kind, or else one that is to be made; which is also what there
+    /// is without a list.
+    Items(&'static str, &'static str, &'static str),
     /// What `ResourceId` names, whatever it is.
     Tagged,
 }
@@ -189,12 +194,12 @@ const KEY_PAIR: &[Target] = &[Target::Named("key-pair", &["KeyName", "KeyPairId"
 const TAGGED: &[Target] = &[Target::Tagged];
 const LAUNCH: &[Target] = &[
     Target::Every("instance"),
-    Target::Every("network-interface"),
+    Target::Items("network-interface", "NetworkInterface", "NetworkInterfaceId"),
     Target::Every("volume"),
     Target::Named("image", &["ImageId"]),
     Target::Given("key-pair", &["KeyName"]),
-    Target::Given("security-group", &["SecurityGroupId", "NetworkInterface.1.SecurityGroupId"]),
-    Target::Given("subnet", &["SubnetId", "NetworkInterface.1.SubnetId"]),
+    Target::Given("security-group", &["SecurityGroupId", "NetworkInterface.*.SecurityGroupId"]),
+    Target::Given("subnet", &["SubnetId", "NetworkInterface.*.SubnetId"]),
 ];
 
 /// All actions, by their names within each API.
@@ -252,6 +257,7 @@ pub static ROWS: &[Row] = &[
     row!(Ec2, "ModifyInstanceAttribute", Changes, INSTANCES, modify_instance_attribute),
     row!(Ec2, "ModifyInstanceMetadataOptions", Changes, INSTANCES, modify_instance_metadata_options),
     row!(Ec2, "ModifyNetworkInterfaceAttribute", Changes, INTERFACE_AND_GROUPS, modify_network_interface_attribute),
+    row!(Ec2, "ModifySecurityGroupRules", Changes, GROUP, modify_security_group_rules),
     row!(Ec2, "ModifyVolume", Changes, VOLUME, modify_volume),
     row!(Ec2, "RebootInstances", Changes, INSTANCES, reboot_instances),
     row!(Ec2, "RegisterImage", Changes, &[Target::Every("image")], register_image),

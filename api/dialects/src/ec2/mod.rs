@@ -18,6 +18,7 @@ mod manifest;
 mod paging;
 mod parameters;
 mod query;
+pub mod reading;
 mod service;
 mod signature;
 mod soap;

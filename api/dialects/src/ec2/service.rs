@@ -97,9 +97,13 @@ impl server::Api for Service {
         answer
     }
 
-    fn too_many(&self, most: usize) -> Answer {
+    fn too_many(&self, asked: &Parts, most: usize) -> Answer {
         let why = format!("{most} clients are connected; close connections that are not needed.");
-        query::refused(&query::request_id(), None, &Refusal::new(503, "Unavailable", why))
+        let (request_id, refusal) = (query::request_id(), Refusal::new(503, "Unavailable", why));
+        match soap::is_soap(asked) {
+            true => soap::refused(&request_id, refusal),
+            false => query::refused(&request_id, None, &refusal),
+        }
     }
 }
 

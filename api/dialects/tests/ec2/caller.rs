@@ -70,11 +70,19 @@ impl Host {
         Self::of(Node::start_among(super::world::limits(), capacity, "203.0.113.0/24").await).await
     }
 
+    /// One that serves within these limits.
+    pub async fn limited(limits: Limits) -> Self {
+        Self::serving(Node::start().await, limits).await
+    }
+
     async fn of(node: Node) -> Self {
+        Self::serving(node, Limits { body: Duration::from_millis(500), ..Limits::default() }).await
+    }
+
+    async fn serving(node: Node, limits: Limits) -> Self {
         let identity = Identity::new(node.compute.store().clone(), node.compute.keys().clone());
         let identity = Arc::new(identity);
         let images = tempfile::tempdir().unwrap();
-        let limits = Limits { body: Duration::from_millis(500), ..Limits::default() };
         let urls = vec![UrlPrefix::parse(IMAGE_URLS).unwrap()];
         let where_from = Images { folder: Some(images.path().to_owned()), urls };
         let service =
@@ -187,6 +195,12 @@ impl Answered {
     #[track_caller]
     pub fn refused(&self, status: u16, code: &str) {
         assert_eq!((self.status, self.code().as_deref()), (status, Some(code)), "{}", self.text);
+    }
+
+    /// The value of a header, empty if there is none.
+    pub fn header(&self, name: &str) -> &str {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value).unwrap_or_default()
     }
 
     /// The code of a refusal.

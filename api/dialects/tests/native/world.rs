@@ -19,7 +19,7 @@ use compute::outside::{
 };
 use compute::resource::Catalog;
 use compute::secrets::{SealingKey, SealingKeys};
-use compute::store::{Answer, MemoryStore};
+use compute::store::Answer;
 use dialects::native::{HostFacts, Limits, Operators, Service};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
@@ -27,6 +27,10 @@ use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 
 use super::client::Client;
+use store::FailingStore;
+
+#[path = "store.rs"]
+pub mod store;
 
 /// What is there.
 #[derive(Default)]
@@ -41,7 +45,7 @@ pub struct Real {
     pub guards: Vec<(NetworkPlan, GuardPlan)>,
     /// What servers have, by its URL.
     pub served: BTreeMap<String, Vec<u8>>,
-    /// What is asked of disks fails like this.
+    /// What is asked of disks and consoles fails like this.
     pub trouble: Option<HostError>,
 }
 
@@ -153,7 +157,11 @@ impl Machines for World {
         limit: usize,
     ) -> Answer<'_, Result<ConsoleOutput, HostError>> {
         Box::pin(async move {
-            let bytes = self.real().consoles.get(&instance).cloned().unwrap_or_default();
+            let real = self.real();
+            let bytes = real.consoles.get(&instance).cloned().unwrap_or_default();
+            if let Some(trouble) = real.trouble.clone() {
+                return Err(trouble);
+            }
             let from = usize::try_from(offset.unwrap_or(0)).unwrap().min(bytes.len());
             let bytes = bytes[from..].iter().copied().take(limit).collect();
             Ok(ConsoleOutput { offset: from as u64, bytes })
@@ -375,6 +383,7 @@ pub struct Node {
     pub world: Arc<World>,
     pub compute: Arc<Compute>,
     pub clock: Arc<ManualClock>,
+    pub store: Arc<FailingStore>,
     pub service: Service,
     pub socket: PathBuf,
     pub ending: watch::Sender<bool>,
@@ -401,11 +410,11 @@ impl Node {
 
     /// One with these public addresses.
     pub async fn start_among(limits: Limits, capacity: Amounts, public_addresses: &str) -> Self {
-        let world = Arc::new(World::default());
+        let (world, store) = (Arc::new(World::default()), Arc::new(FailingStore::default()));
         let clock = Arc::new(ManualClock::new("2026-11-24T00:00:00Z".parse().unwrap()));
         let keys = SealingKeys::new(vec![], SealingKey::generate());
         let outside = Outside {
-            store: Arc::new(MemoryStore::new()),
+            store: store.clone(),
             machines: world.clone(),
             networks: world.clone(),
             disks: world.clone(),
@@ -451,7 +460,7 @@ impl Node {
         let (ending, end) = watch::channel(false);
         let serving = service.clone();
         tokio::spawn(async move { serving.serve_unix(listener, Operators::default(), until(end)).await });
-        Self { world, compute, clock, service, socket, ending, _folder: folder }
+        Self { world, compute, clock, store, service, socket, ending, _folder: folder }
     }
 
     /// The operator.

@@ -377,7 +377,7 @@ async fn a_config_drive_says_what_the_service_says() {
     let host = Host::start().await;
     host.role(TRUST).await;
     for cloud in [Cloud::Huawei, Cloud::Native] {
-        let request = InstanceRequest { private_address: None, ..host.request(cloud) };
+        let request = InstanceRequest { interfaces: vec![], ..host.request(cloud) };
         let (instance, guest) = host.guest(request).await;
         let files = host.service.config_drive(instance.id).await.unwrap();
         for file in &files {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use compute::capacity::Amounts;
 use compute::charge::Terms;
 use compute::compute::{
-    Compute, Config as CoreConfig, DiskRequest, ImageChange, InstanceRequest, Launch, ManualClock, NewImage,
-    Outside, SourceRequest,
+    Compute, Config as CoreConfig, DiskRequest, ImageChange, InstanceRequest, InterfaceRequest, Launch,
+    LaunchInterface, ManualClock, NewImage, Outside, PublicAddress, SourceRequest,
 };
 use compute::dns::Domains;
 use compute::id::{ImageId, InterfaceId};
@@ -138,10 +138,11 @@ impl Host {
                 DiskRequest { device: Some("/dev/sda3".to_owned()), ..disk(1, SourceRequest::Swap) },
             ],
             zone: None,
-            subnet: None,
-            private_address: Some("10.98.0.9".parse().unwrap()),
-            public_address: true,
-            security_groups: vec![],
+            interfaces: vec![InterfaceRequest::New(LaunchInterface {
+                address: Some("10.98.0.9".parse().unwrap()),
+                ..LaunchInterface::default()
+            })],
+            public_address: PublicAddress::Always,
             tags: Tags(BTreeMap::from([
                 ("Name".to_owned(), "web".to_owned()),
                 ("two words".to_owned(), "hidden".to_owned()),
@@ -170,8 +171,8 @@ impl Host {
             role: None,
             system_disk: DiskRequest::default(),
             disks: vec![],
-            private_address: None,
-            public_address: false,
+            interfaces: vec![],
+            public_address: PublicAddress::Never,
             tags: Tags::default(),
             ..self.request(cloud)
         }

@@ -9,7 +9,7 @@ use compute::capacity::Amounts;
 use compute::charge::Terms;
 use compute::compute::{
     Compute, Config as CoreConfig, DiskRequest, InstanceRequest, Launch, ManualClock, NewImage, NewSubnet,
-    NewVpc, Outside, Protection,
+    NewVpc, Outside, Protection, PublicAddress,
 };
 use compute::dns::Domains;
 use compute::id::{ImageId, InstanceId, SubnetId};
@@ -120,10 +120,8 @@ impl Host {
             system_disk: DiskRequest::default(),
             disks: vec![],
             zone: None,
-            subnet: None,
-            private_address: None,
-            public_address: false,
-            security_groups: vec![],
+            interfaces: vec![],
+            public_address: PublicAddress::Never,
             tags: Tags::default(),
             volume_tags: Tags::default(),
             terms: Terms::PayAsYouGo { release: None },

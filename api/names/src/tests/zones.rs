@@ -2,7 +2,8 @@
 
 use std::net::Ipv4Addr;
 
-use compute::compute::InstanceRequest;
+use compute::compute::{InstanceRequest, InterfaceRequest, LaunchInterface, PublicAddress};
+use compute::id::SubnetId;
 use compute::resource::{Cloud, Instance, Tags};
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
@@ -11,6 +12,12 @@ use super::world::{ACCOUNT, Host, OTHER_ACCOUNT, until};
 
 fn address(instance: &Instance) -> Ipv4Addr {
     instance.private_address.unwrap()
+}
+
+/// An instance with an interface in this subnet.
+fn within(host: &Host, subnet: SubnetId, address: Option<Ipv4Addr>) -> InstanceRequest {
+    let interface = LaunchInterface { subnet: Some(subnet), address, ..LaunchInterface::default() };
+    InstanceRequest { interfaces: vec![InterfaceRequest::New(interface)], ..host.request() }
 }
 
 #[tokio::test]
@@ -112,10 +119,8 @@ async fn each_vpc_has_its_own_names() {
     let (two, subnet_two) = host.vpc("10.0.0.0/16").await;
     let launch = async |subnet, address: &str, name: &str| {
         let request = InstanceRequest {
-            subnet: Some(subnet),
-            private_address: Some(address.parse().unwrap()),
             host_name: Some(name.to_owned()),
-            ..host.request()
+            ..within(&host, subnet, Some(address.parse().unwrap()))
         };
         host.launch(request).await
     };
@@ -150,9 +155,10 @@ async fn each_vpc_has_its_own_names() {
 async fn a_public_name_leads_to_the_private_address_inside() {
     let host = Host::plain().await;
     let (vpc, subnet) = host.vpc("10.0.0.0/24").await;
-    let inside =
-        host.launch(InstanceRequest { subnet: Some(subnet), public_address: true, ..host.request() }).await;
-    let neighbour = host.launch(InstanceRequest { subnet: Some(subnet), ..host.request() }).await;
+    let inside = host
+        .launch(InstanceRequest { public_address: PublicAddress::Always, ..within(&host, subnet, None) })
+        .await;
+    let neighbour = host.launch(within(&host, subnet, None)).await;
     let stranger = host.launch(host.request()).await;
     let view = host.compute.instance_view(ACCOUNT, inside.id).await.unwrap();
     let public = view.interfaces[0].1.as_ref().unwrap().clone();

@@ -231,6 +231,27 @@ fn a_launch_asks_for_what_was_said() {
 }
 
 #[test]
+fn a_launch_asks_for_interfaces_in_their_order() {
+    let user = User::new();
+    user.succeed(
+        "launch ami-00000001 --type m1.small --interface subnet-00000001:10.0.1.9 --interface eni-00000001 \
+                  --interface subnet-00000002,keep --group sg-00000001",
+    );
+    let asked = user.daemon.asked().pop().unwrap();
+    let groups = json!(["sg-00000001"]);
+    assert_eq!(
+        asked.body["network_interfaces"],
+        json!([
+            { "new": { "subnet": "subnet-00000001", "private_address": "10.0.1.9", "security_groups": groups,
+                "delete_with_instance": true } },
+            { "existing": { "id": "eni-00000001", "delete_with_instance": false } },
+            { "new": { "subnet": "subnet-00000002", "security_groups": groups, "delete_with_instance": false } },
+        ])
+    );
+    assert!(asked.body.get("security_groups").is_none() && asked.body.get("subnet").is_none());
+}
+
+#[test]
 fn waiting_sees_the_state_come() {
     let user = User::new();
     let state = |state: &str| (200, samples::with("Instance", json!({ "state": state })));

@@ -140,7 +140,9 @@ impl Compute {
                 |disk: &crate::resource::InstanceDisk| self.ledger.volume_gib(disk.volume).unwrap_or(0);
             let disk_gib = instance.disks.iter().map(size).collect();
             let with_public = |id| {
-                let interface = interfaces.remove(id)?;
+                // What outlived one that was terminated may be another's, of the same page.
+                let is_its = |interface: &Interface| interface.instance == Some(instance.id);
+                let interface = interfaces.get(id).filter(|interface| is_its(interface)).cloned()?;
                 Some((interface, publics.remove(id)))
             };
             let interfaces = instance.interfaces.iter().filter_map(with_public).collect();

@@ -215,6 +215,10 @@ impl Compute {
         for interface in &instance.interfaces {
             let key = owned_key(Interface::WORD, account, &interface.to_string());
             let Some(mut kept) = get::<Interface>(store, &key).await? else { continue };
+            // One that was given back before may be somebody else's by now.
+            if kept.value.instance != Some(instance.id) {
+                continue;
+            }
             conditions.push(kept.unmodified());
             if !kept.value.delete_with_instance {
                 (kept.value.instance, kept.value.index) = (None, 0);

@@ -117,6 +117,9 @@ impl Compute {
                 Err(ComputeError::NotFound { .. }) => continue,
                 member => member?,
             };
+            if member.interface.instance != Some(instance.id) {
+                continue;
+            }
             let network = self.network_plan(&instance.account, member.interface.network).await?;
             let guard = self.guards.of(network);
             guard.members().insert(*id, member);
@@ -164,6 +167,10 @@ impl Compute {
                 Err(ComputeError::NotFound { .. }) => continue,
                 interface => interface?.value,
             };
+            // Another one's rules are not this one's to take back.
+            if interface.instance.is_some_and(|other| other != instance.id) {
+                continue;
+            }
             let Some(guard) = self.guards.known(interface.network) else { continue };
             if guard.forget(*id) || guard.is_behind() {
                 self.guard(&guard).await?;

@@ -1,6 +1,8 @@
 //! Rules whose other side are members of a group: in the same VPC, and among all accounts' default ones.
 
-use compute::compute::{ComputeError, InstanceRequest, NewSecurityGroup, NewVpc};
+use compute::compute::{
+    ComputeError, InstanceRequest, InterfaceRequest, LaunchInterface, NewSecurityGroup, NewVpc,
+};
 use compute::id::{SecurityGroupId, VpcId};
 use compute::resource::{Direction, Peer, Protocol, SecurityGroup, SecurityRule, Tags};
 
@@ -18,6 +20,7 @@ fn from(account: &str, group: SecurityGroupId) -> SecurityRule {
         protocol: Protocol::All,
         peer: Peer::Group { account: account.to_owned(), group },
         description: String::new(),
+        id: None,
     }
 }
 
@@ -33,7 +36,10 @@ async fn members_of_another_account_are_let_in_by_their_group() {
     let rule = from(theirs, web.id);
     host.compute.change_rules(ours, app.id, std::slice::from_ref(&rule), &[]).await.unwrap();
 
-    let in_group = |id| InstanceRequest { security_groups: vec![id], ..request(image) };
+    let in_group = |id| {
+        let interface = LaunchInterface { security_groups: vec![id], ..LaunchInterface::default() };
+        InstanceRequest { interfaces: vec![InterfaceRequest::New(interface)], ..request(image) }
+    };
     let server = host.launch(ours, in_group(app.id)).await;
     let client = host.launch(theirs, in_group(web.id)).await;
     let plan = host.networks.in_force();
@@ -124,4 +130,35 @@ async fn an_account_stays_whose_group_another_ones_rule_names() {
     host.compute.change_rules(ours, app.id, &[], &[rule]).await.unwrap();
     delete().await.unwrap();
     assert!(host.compute.security_group(theirs, default.id).await.is_err());
+}
+
+#[tokio::test]
+async fn rules_are_replaced_where_they_are_or_none_is() {
+    let host = Host::start().await;
+    let account = &host.accounts[0];
+    let group = group(&host, account, "web", None).await;
+    let rule = |port: u16| SecurityRule {
+        direction: Direction::Ingress,
+        protocol: Protocol::Tcp { from: port, to: port },
+        peer: Peer::Cidr("10.0.0.0/8".parse().unwrap()),
+        description: String::new(),
+        id: Some(format!("rule {port}")),
+    };
+    let [a, b, c] = [rule(1), rule(2), rule(3)];
+    host.compute.change_rules(account, group.id, &[a.clone(), b.clone(), c.clone()], &[]).await.unwrap();
+    let rules = async || host.compute.security_group(account, group.id).await.unwrap().rules;
+    let cases = [
+        (vec![(a.clone(), rule(4)), (b.clone(), c.clone())], "there already"),
+        (vec![(a.clone(), rule(4)), (rule(5), rule(6))], "there is no rule"),
+        (vec![(a.clone(), rule(4)), (b.clone(), rule(4))], "there already"),
+    ];
+    for (changes, why) in cases {
+        let refused = host.compute.replace_rules(account, group.id, &changes).await.unwrap_err().to_string();
+        assert!(refused.contains(why), "{refused}");
+        assert_eq!(rules().await, [a.clone(), b.clone(), c.clone()]);
+    }
+    // Two can take each other's place.
+    let changes = [(c.clone(), rule(9)), (a.clone(), b.clone()), (b.clone(), a.clone())];
+    host.compute.replace_rules(account, group.id, &changes).await.unwrap();
+    assert_eq!(rules().await, [b, a, rule(9)]);
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use compute::capacity::Amounts;
 use compute::charge::Terms;
 use compute::compute::{
-    Compute, Config, DiskRequest, InstanceRequest, Launch, ManualClock, NewImage, Outside,
+    Compute, Config, DiskRequest, InstanceRequest, Launch, ManualClock, NewImage, Outside, PublicAddress,
 };
 use compute::dns::Domains;
 use compute::id::{ImageId, InterfaceId, VpcId};
@@ -18,15 +18,19 @@ use compute::outside::{
     ConnectError, Connection, GroupCounts, GroupPlan, GuardPlan, HostError, ImageSource, NetworkPlan,
     Networks,
 };
-use compute::resource::{Catalog, Cloud, Instance, Tags};
+use compute::resource::{Catalog, Cloud, Instance, Tags, Zone};
 use compute::secrets::{SealingKey, SealingKeys};
-use compute::store::{Answer, MemoryStore};
+use compute::store::{
+    Answer, CommitError, Key, MemoryStore, Page, ReadError, Record, Revision, Store, Transaction, Watch,
+};
 use idle_host::IdleHost;
 
 /// A core with two accounts.
 pub struct Host {
     pub compute: Arc<Compute>,
     pub identity: Identity,
+    pub records: Arc<LossyStore>,
+    pub clock: Arc<ManualClock>,
     pub networks: Arc<NotedNetworks>,
     pub accounts: [String; 2],
 }
@@ -71,21 +75,73 @@ impl Networks for NotedNetworks {
     }
 }
 
+/// A store whose answer to a commit can be lost: it was done, and nobody hears of it.
+#[derive(Default)]
+pub struct LossyStore {
+    records: MemoryStore,
+    losing: Mutex<Option<Key>>,
+}
+
+impl LossyStore {
+    /// Loses the answer to the next commit that writes under this key.
+    pub fn lose(&self, key: Key) {
+        *self.losing.lock().unwrap() = Some(key);
+    }
+
+    /// Whether it was lost.
+    pub fn has_lost(&self) -> bool {
+        self.losing.lock().unwrap().is_none()
+    }
+}
+
+impl Store for LossyStore {
+    fn get<'a>(&'a self, key: &'a Key) -> Answer<'a, Result<Option<Record>, ReadError>> {
+        self.records.get(key)
+    }
+    fn range<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&'a Key>,
+        limit: usize,
+    ) -> Answer<'a, Result<Page, ReadError>> {
+        self.records.range(prefix, after, limit)
+    }
+    fn commit(&self, transaction: Transaction) -> Answer<'_, Result<Revision, CommitError>> {
+        let lost = {
+            let mut losing = self.losing.lock().unwrap();
+            let writes_it = |losing: &Key| transaction.writes.iter().any(|write| write.key() == losing);
+            losing.take_if(|losing| writes_it(losing)).is_some()
+        };
+        Box::pin(async move {
+            let done = self.records.commit(transaction).await;
+            let why = "the answer was lost".to_owned();
+            if lost { Err(CommitError::Failed(ReadError::Unavailable { why })) } else { done }
+        })
+    }
+    fn watch(&self, prefix: &str, after: Revision) -> Box<dyn Watch> {
+        self.records.watch(prefix, after)
+    }
+}
+
 impl Host {
     pub async fn start() -> Self {
-        let (networks, records) = (Arc::new(NotedNetworks::default()), Arc::new(MemoryStore::new()));
+        let (networks, records) = (Arc::new(NotedNetworks::default()), Arc::new(LossyStore::default()));
+        let clock = Arc::new(ManualClock::new("2026-11-28T00:00:00Z".parse().unwrap()));
         let keys = SealingKeys::new(vec![], SealingKey::generate());
         let outside = Outside {
             store: records.clone(),
             machines: Arc::new(IdleHost),
             networks: networks.clone(),
             disks: Arc::new(IdleHost),
-            clock: Arc::new(ManualClock::new("2026-11-28T00:00:00Z".parse().unwrap())),
+            clock: clock.clone(),
             keys: keys.clone(),
         };
         let config = Config {
             node: "node".to_owned(),
-            catalog: Catalog::default(),
+            catalog: Catalog {
+                zones: ["local-a", "local-b"].map(|name| Zone { name: name.to_owned() }).into(),
+                ..Catalog::default()
+            },
             capacity: Amounts { instances: 1000, vcpus: 1000, memory_mib: 1 << 20, disk_gib: 1 << 20 },
             allowance: Amounts::UNLIMITED,
             network: "10.98.0.0/22".parse().unwrap(),
@@ -100,14 +156,14 @@ impl Host {
         };
         let compute = Compute::new(config, outside);
         compute.recover().await.unwrap();
-        let identity = Identity::new(records, keys);
+        let identity = Identity::new(records.clone(), keys);
         let now = compute.clock().now();
         let mut accounts = Vec::new();
         for name in ["first", "second"] {
             let made = identity.create_account(name, Amounts::UNLIMITED, now).await.unwrap();
             accounts.push(AccountId::to_string(&made.id));
         }
-        Self { compute, identity, networks, accounts: accounts.try_into().unwrap() }
+        Self { compute, identity, records, clock, networks, accounts: accounts.try_into().unwrap() }
     }
 
     /// An image that everybody may launch: a bare file system if it has a kernel.
@@ -168,10 +224,8 @@ pub fn request(image: ImageId) -> InstanceRequest {
         system_disk: DiskRequest { delete_with_instance: true, ..DiskRequest::default() },
         disks: vec![],
         zone: None,
-        subnet: None,
-        private_address: None,
-        public_address: false,
-        security_groups: vec![],
+        interfaces: vec![],
+        public_address: PublicAddress::Never,
         tags: Tags::default(),
         volume_tags: Tags::default(),
         terms: Terms::PayAsYouGo { release: None },

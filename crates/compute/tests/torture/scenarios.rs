@@ -1,6 +1,6 @@
 //! What a daemon is asked while it is killed, and a log of what it acknowledged: that, and only that, must be so afterwards.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,10 +8,11 @@ use std::time::Duration;
 use compute::capacity::Amounts;
 use compute::charge::{Period, Release, Subscription, Terms};
 use compute::compute::{
-    Compute, ComputeError, DiskRequest, ImageChange, InstanceRequest, Launch, NewImage, NewSnapshot,
-    NewVolume, Protection, SourceRequest, Token,
+    Compute, ComputeError, DiskRequest, ImageChange, InstanceRequest, InterfaceRequest, Launch,
+    LaunchInterface, NewImage, NewInterface, NewSnapshot, NewVolume, Protection, PublicAddress,
+    SourceRequest, Token,
 };
-use compute::id::{ImageId, InstanceId, SnapshotId, VolumeId};
+use compute::id::{ImageId, InstanceId, InterfaceId, SnapshotId, VolumeId};
 use compute::image_url::ImageUrl;
 use compute::lifecycle::{Action, AfterHostReboot, OnFailure, OnPowerOff, Report, Rules, State};
 use compute::outside::{ImageSource, UrlSource};
@@ -36,6 +37,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario { name: "volumes", deaf: false, run: |c, w, l| Box::pin(volumes(c, w, l)) },
     Scenario { name: "images", deaf: false, run: |c, w, l| Box::pin(images(c, w, l)) },
     Scenario { name: "faults", deaf: false, run: |c, w, l| Box::pin(faults(c, w, l)) },
+    Scenario { name: "interfaces", deaf: false, run: |c, w, l| Box::pin(interfaces(c, w, l)) },
     Scenario { name: "addresses", deaf: false, run: |c, w, l| Box::pin(addresses(c, w, l)) },
 ];
 
@@ -53,6 +55,8 @@ struct Facts {
     volumes: BTreeMap<VolumeId, Option<bool>>,
     snapshots: BTreeMap<SnapshotId, Option<bool>>,
     images: BTreeMap<ImageId, Option<bool>>,
+    /// Interfaces that were made by themselves, and outlive who has them.
+    interfaces: BTreeSet<InterfaceId>,
     /// More than the instances here may be there: a launch was asked for and not answered.
     launching: bool,
     done: bool,
@@ -61,6 +65,10 @@ struct Facts {
 impl Log {
     fn facts(&self) -> std::sync::MutexGuard<'_, Facts> {
         self.0.lock().unwrap()
+    }
+
+    pub fn interfaces(&self) -> BTreeSet<InterfaceId> {
+        self.facts().interfaces.clone()
     }
 
     pub fn is_done(&self) -> bool {
@@ -137,10 +145,8 @@ fn request(image: ImageId, name: &str, rules: Rules) -> InstanceRequest {
             DiskRequest { content: SourceRequest::Swap, ..DiskRequest::default() },
         ],
         zone: None,
-        subnet: None,
-        private_address: None,
-        public_address: false,
-        security_groups: vec![],
+        interfaces: vec![],
+        public_address: PublicAddress::Never,
         tags: Tags::default(),
         volume_tags: Tags::default(),
         terms: Terms::PayAsYouGo { release: None },
@@ -420,6 +426,41 @@ async fn addresses(compute: Arc<Compute>, _: Arc<World>, log: Log) {
     compute.release_address(ACCOUNT, other.id).await.unwrap();
     act(&compute, &log, id, Action::Terminate, State::Terminated).await;
     wait_for(&compute, id, State::Terminated).await;
+    log.facts().done = true;
+}
+
+/// One instance after the other has the same interface: the next as soon as it is given back.
+async fn interfaces(compute: Arc<Compute>, _: Arc<World>, log: Log) {
+    let image = import(&compute, &log, "good.raw").await.unwrap();
+    let new = NewInterface {
+        subnet: compute.default_subnet(ACCOUNT).await.unwrap().id,
+        address: None,
+        security_groups: vec![],
+        name: String::new(),
+        description: String::new(),
+        tags: Tags::default(),
+        token: None,
+    };
+    let interface = compute.create_interface(ACCOUNT, &new).await.unwrap().id;
+    log.facts().interfaces.insert(interface);
+    let with_it = |name| InstanceRequest {
+        max: 1,
+        interfaces: vec![
+            InterfaceRequest::New(LaunchInterface::default()),
+            InterfaceRequest::Existing { interface, delete_with_instance: false },
+        ],
+        disks: vec![],
+        ..request(image, name, rules())
+    };
+    let first = launch(&compute, &log, with_it("first"), None).await[0];
+    wait_for(&compute, first, State::Running).await;
+    act(&compute, &log, first, Action::Terminate, State::Terminated).await;
+    while compute.interface(ACCOUNT, interface).await.unwrap().instance.is_some() {
+        tokio::task::yield_now().await;
+    }
+    let second = launch(&compute, &log, with_it("second"), None).await[0];
+    wait_for(&compute, second, State::Running).await;
+    wait_for(&compute, first, State::Terminated).await;
     log.facts().done = true;
 }
 

@@ -3,7 +3,10 @@
 use std::net::Ipv4Addr;
 
 use compute::charge::{Release, Subscription, Terms};
-use compute::compute::{DiskRequest, InstanceRequest, Launch, Launched, OwnNames, SourceRequest};
+use compute::compute::{
+    DiskRequest, InstanceRequest, InterfaceRequest, Launch, LaunchInterface, Launched, OwnNames,
+    PublicAddress, SourceRequest,
+};
 use compute::lifecycle::{AfterHostReboot, OnFailure, OnPowerOff, Rules};
 use compute::resource::{Cloud, MetadataOptions, Tags};
 use compute::secrets::Secret;
@@ -112,7 +115,7 @@ async fn kind(call: &Call<'_>, plan: &Plan) -> Result<InstanceRequest, Refusal> 
     );
     let security_groups = groups.iter().map(|id| CloudId::read(id)).collect::<Result<_, _>>()?;
     let subnet = parameters.get("VSwitchId").or(interface.get("VSwitchId")).map(CloudId::read).transpose()?;
-    let private_address: Option<Ipv4Addr> = match parameters.parsed("PrivateIpAddress")? {
+    let address: Option<Ipv4Addr> = match parameters.parsed("PrivateIpAddress")? {
         None => interface.parsed("PrimaryIpAddress")?,
         address => address,
     };
@@ -140,10 +143,16 @@ async fn kind(call: &Call<'_>, plan: &Plan) -> Result<InstanceRequest, Refusal> 
         system_disk: system_disk(parameters)?,
         disks: data_disks(parameters)?,
         zone: parameters.get("ZoneId").map(str::to_owned),
-        subnet,
-        private_address,
-        public_address: plan.is_started && network.outgoing > 0,
-        security_groups,
+        interfaces: vec![InterfaceRequest::New(LaunchInterface {
+            subnet,
+            address,
+            security_groups,
+            ..LaunchInterface::default()
+        })],
+        public_address: match plan.is_started && network.outgoing > 0 {
+            true => PublicAddress::Always,
+            false => PublicAddress::Never,
+        },
         tags: parameters.tags()?,
         volume_tags: Tags::default(),
         terms: terms(call)?,

@@ -2,14 +2,12 @@
 //!
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateNetworkInterface.html>
 
-use std::net::Ipv4Addr;
-
 use compute::compute::{ComputeError, NewInterface};
 use compute::id::SubnetId;
 
 use super::super::xml::Tree;
 use super::super::{Call, Refusal, tags};
-use super::interface::{Known, view};
+use super::interface::{Known, asked_address, view};
 use super::refusals;
 use super::words::{ids, refuse, required_id};
 
@@ -36,7 +34,7 @@ pub async fn handle(call: &Call<'_>) -> Result<Tree, Refusal> {
     let security_groups = ids(parameters, "SecurityGroupId")?;
     let new = NewInterface {
         subnet,
-        address: address(call)?,
+        address: asked_address(parameters)?,
         security_groups,
         name: String::new(),
         description: parameters.get("Description").unwrap_or_default().to_owned(),
@@ -72,25 +70,4 @@ pub async fn handle(call: &Call<'_>) -> Result<Tree, Refusal> {
     Ok(Tree::new()
         .tree("networkInterface", view(call, &made, &known))
         .text_if("clientToken", parameters.get("ClientToken")))
-}
-
-/// The address that it is to have: said alone, or as the primary one of a list.
-fn address(call: &Call<'_>) -> Result<Option<Ipv4Addr>, Refusal> {
-    let parameters = call.parameters;
-    let alone = parameters.parsed("PrivateIpAddress")?;
-    let listed = parameters.groups("PrivateIpAddresses")?;
-    if listed.is_empty() {
-        return Ok(alone);
-    }
-    if alone.is_some() {
-        return Err(refusals::combination("PrivateIpAddress", "PrivateIpAddresses"));
-    }
-    let mut primary = None;
-    for one in &listed {
-        if one.flag("Primary")? != Some(true) || primary.is_some() {
-            return Err(Refusal::unsupported(&one.full("PrivateIpAddress")));
-        }
-        primary = one.parsed("PrivateIpAddress")?;
-    }
-    Ok(primary)
 }

@@ -1,15 +1,17 @@
 //! A network interface: what is shown of it, and what it is filtered by.
 
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 
 use compute::compute::Compute;
 use compute::id::{InterfaceId, SecurityGroupId, SubnetId};
 use compute::resource::{Address, Cloud, Interface, SecurityGroup, Subnet};
 
+use super::super::parameters::Parameters;
 use super::super::xml::Tree;
 use super::super::{Call, Refusal, tags, time};
-use super::address;
 use super::words::{derived, zone_id};
+use super::{address, refusals};
 
 /// What is shown of interfaces besides their own records: an account's groups, subnets and public addresses.
 pub struct Known {
@@ -118,6 +120,26 @@ fn status(interface: &Interface) -> &'static str {
 /// Whose a public address is; one that came with the instance is nobody's of the account.
 pub fn owner(public: &Address) -> &str {
     if public.release_with_interface { "amazon" } else { &public.account }
+}
+
+/// The address that it is to have: said alone, or as the primary one of a list.
+pub fn asked_address(parameters: &Parameters) -> Result<Option<Ipv4Addr>, Refusal> {
+    let alone = parameters.parsed("PrivateIpAddress")?;
+    let listed = parameters.groups("PrivateIpAddresses")?;
+    if listed.is_empty() {
+        return Ok(alone);
+    }
+    if alone.is_some() {
+        return Err(refusals::combination("PrivateIpAddress", "PrivateIpAddresses"));
+    }
+    let mut primary = None;
+    for one in &listed {
+        if one.flag("Primary")? != Some(true) || primary.is_some() {
+            return Err(Refusal::unsupported(&one.full("PrivateIpAddress")));
+        }
+        primary = one.parsed("PrivateIpAddress")?;
+    }
+    Ok(primary)
 }
 
 /// What interfaces can be filtered by besides tags.

@@ -2,13 +2,11 @@
 //!
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RunInstances.html>
 
-use std::net::Ipv4Addr;
-
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use compute::charge::Terms;
 use compute::compute::{InstanceRequest, Launch, MAX_LAUNCH};
-use compute::id::{ImageId, SecurityGroupId, SubnetId};
+use compute::id::ImageId;
 use compute::lifecycle::{AfterHostReboot, OnFailure, OnPowerOff, Rules};
 use compute::resource::{Cloud, MetadataChange, MetadataOptions};
 use serde_json::json;
@@ -19,7 +17,7 @@ use super::super::parameters::Parameters;
 use super::super::xml::Tree;
 use super::super::{Call, Refusal, states, tags};
 use super::instance::{self, Around};
-use super::{devices, words};
+use super::{devices, launch_interfaces, words};
 
 /// Most bytes of user data, before it was encoded.
 const MAX_USER_DATA: usize = 16 << 10;
@@ -67,7 +65,7 @@ pub async fn handle(call: &Call<'_>) -> Result<Tree, Refusal> {
         allowance: call.allowance().await?,
         dry_run,
     };
-    let launched = call.compute().launch(&launch).await?;
+    let launched = call.compute().launch(&launch).await.map_err(launch_interfaces::refusal)?;
     if dry_run {
         return Err(Refusal::dry_run());
     }
@@ -99,10 +97,11 @@ async fn kind(call: &Call<'_>) -> Result<InstanceRequest, Refusal> {
         Refusal::new(400, "InvalidParameterValue", format!("Invalid value '{name}' for InstanceType."))
     })?;
     let role = role(call).await?;
-    let network = network(call).await?;
     let (system_disk, disks) = devices::of_launch(parameters, instance_type)?;
     let types = &["instance", "network-interface", "volume"];
     let instance_tags = tags::specified(parameters, "instance", types)?;
+    let interface_tags = tags::specified(parameters, "network-interface", types)?;
+    let network = launch_interfaces::wanted(call, max, &interface_tags).await?;
     let on_power_off = parameters.choice("InstanceInitiatedShutdownBehavior", states::SHUTDOWN_BEHAVIORS)?;
     let recovery = [("default", OnFailure::Restart), ("disabled", OnFailure::Report)];
     let on_failure = parameters.choice("MaintenanceOptions.AutoRecovery", &recovery)?;
@@ -131,10 +130,8 @@ async fn kind(call: &Call<'_>) -> Result<InstanceRequest, Refusal> {
         system_disk,
         disks,
         zone: parameters.get("Placement.AvailabilityZone").map(str::to_owned),
-        subnet: network.subnet,
-        private_address: network.private_address,
+        interfaces: network.interfaces,
         public_address: network.public_address,
-        security_groups: network.groups,
         tags: instance_tags,
         volume_tags: tags::specified(parameters, "volume", types)?,
         terms: Terms::PayAsYouGo { release: None },
@@ -224,89 +221,6 @@ async fn role(call: &Call<'_>) -> Result<Option<String>, Refusal> {
         _ => refusal,
     })?;
     Ok(Some(name.to_owned()))
-}
-
-/// Where instances are to be.
-struct Network {
-    subnet: Option<SubnetId>,
-    groups: Vec<SecurityGroupId>,
-    private_address: Option<Ipv4Addr>,
-    public_address: bool,
-}
-
-async fn network(call: &Call<'_>) -> Result<Network, Refusal> {
-    let parameters = call.parameters;
-    let interfaces = parameters.groups("NetworkInterface")?;
-    let Some(interface) = interfaces.first() else {
-        let subnet = parameters.get("SubnetId").map(SubnetId::read).transpose()?;
-        return Ok(Network {
-            subnet,
-            groups: groups(call, parameters, subnet).await?,
-            private_address: parameters.parsed("PrivateIpAddress")?,
-            public_address: false,
-        });
-    };
-    for name in ["SubnetId", "PrivateIpAddress"] {
-        if parameters.get(name).is_some() {
-            let why = format!(
-                "Network interfaces and an instance-level {name} may not be specified on the same request"
-            );
-            return Err(Refusal::combination(why));
-        }
-    }
-    if !(parameters.list("SecurityGroupId")?.is_empty() && parameters.list("SecurityGroup")?.is_empty()) {
-        let why = "Network interfaces and an instance-level security groups may not be specified on the same request";
-        return Err(Refusal::combination(why));
-    }
-    if interfaces.len() > 1 {
-        return Err(Refusal::unsupported("NetworkInterface.2"));
-    }
-    let unsupported =
-        ["NetworkInterfaceId", "SecondaryPrivateIpAddressCount", "Ipv6AddressCount", "Ipv4PrefixCount"];
-    for name in unsupported {
-        if interface.get(name).is_some_and(|value| value != "0") {
-            return Err(Refusal::unsupported(&interface.full(name)));
-        }
-    }
-    if interface.parsed::<u32>("DeviceIndex")?.unwrap_or(0) != 0 {
-        let why = "The first network interface must have the device index 0.";
-        return Err(Refusal::new(400, "InvalidParameterValue", why));
-    }
-    if interface.flag("DeleteOnTermination")? == Some(false) {
-        return Err(Refusal::unsupported(&interface.full("DeleteOnTermination")));
-    }
-    let addresses = interface.groups("PrivateIpAddresses")?;
-    if addresses.len() > 1 {
-        return Err(Refusal::unsupported(&interface.full("PrivateIpAddresses.2")));
-    }
-    let private_address: Option<Ipv4Addr> = match (interface.parsed("PrivateIpAddress")?, addresses.first()) {
-        (None, Some(first)) => first.parsed("PrivateIpAddress")?,
-        (address, _) => address,
-    };
-    let subnet = interface.get("SubnetId").map(SubnetId::read).transpose()?;
-    Ok(Network {
-        subnet,
-        groups: groups(call, interface, subnet).await?,
-        private_address,
-        public_address: interface.flag("AssociatePublicIpAddress")?.unwrap_or(false),
-    })
-}
-
-/// Security groups, by ids, and by names in the subnet's VPC.
-async fn groups(
-    call: &Call<'_>,
-    parameters: &Parameters,
-    subnet: Option<SubnetId>,
-) -> Result<Vec<SecurityGroupId>, Refusal> {
-    let mut groups: Vec<SecurityGroupId> = words::ids(parameters, "SecurityGroupId")?;
-    for name in parameters.list("SecurityGroup")? {
-        let vpc = match subnet {
-            None => None,
-            Some(subnet) => Some(call.compute().subnet(call.account(), subnet).await?.vpc),
-        };
-        groups.push(call.compute().security_group_named(call.account(), vpc, &name).await?.id);
-    }
-    Ok(groups)
 }
 
 /// User data of a parameter, decoded.

@@ -2,7 +2,9 @@
 //! shared out in turn. An instance of then is nothing without its machine: when that ends, it is terminated.
 
 use compute::charge::Terms;
-use compute::compute::{DiskRequest, InstanceRequest, Launch, SourceRequest};
+use compute::compute::{
+    DiskRequest, InstanceRequest, InterfaceRequest, Launch, LaunchInterface, PublicAddress, SourceRequest,
+};
 use compute::id::SecurityGroupId;
 use compute::lifecycle::Rules;
 use compute::resource::{Cloud, Image, ImageBoot, MetadataOptions, Tags};
@@ -99,11 +101,15 @@ fn kind(
         system_disk: comes_with(SourceRequest::Blank),
         disks,
         zone: None,
-        subnet: None,
-        private_address: None,
+        interfaces: vec![InterfaceRequest::New(LaunchInterface {
+            security_groups: groups.to_vec(),
+            ..LaunchInterface::default()
+        })],
         // Where there are none, all that is left is the host's own address.
-        public_address: !config.public_addresses.is_empty(),
-        security_groups: groups.to_vec(),
+        public_address: match config.public_addresses.is_empty() {
+            true => PublicAddress::Never,
+            false => PublicAddress::Always,
+        },
         tags: Tags::default(),
         volume_tags: Tags::default(),
         terms: Terms::PayAsYouGo { release: None },
