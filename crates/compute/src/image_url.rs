@@ -87,6 +87,13 @@ impl ImageUrl {
         self.0.query().is_some()
     }
 
+    /// The same without its query, which may be a signature by which others could fetch it too.
+    pub fn without_query(&self) -> Self {
+        let mut url = self.0.clone();
+        url.set_query(None);
+        Self(url)
+    }
+
     /// The last step of its path.
     pub fn file_name(&self) -> &str {
         self.0.path().rsplit('/').next().unwrap_or_default()
@@ -105,11 +112,9 @@ impl ImageUrl {
 }
 
 impl fmt::Display for ImageUrl {
-    /// Without its query, which may be a signature by which others could fetch it too.
+    /// Without its query.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = self.0.clone();
-        shown.set_query(None);
-        f.write_str(shown.as_str())
+        f.write_str(self.without_query().as_str())
     }
 }
 

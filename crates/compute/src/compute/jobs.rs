@@ -157,7 +157,8 @@ impl Compute {
 
     /// Keeps the end of a job, with what it changed. What was changed meanwhile by somebody else is looked at again.
     async fn end_job(&self, job: &Job, state: JobState, result: Changes) -> Result<(), ComputeError> {
-        let ended = Job { state, ended: Some(self.clock.now()), ..job.clone() };
+        let kind = job.kind.clone().ended();
+        let ended = Job { kind, state, ended: Some(self.clock.now()), ..job.clone() };
         let Changes { conditions, mut writes } = result;
         writes.push(put(job.key(), &ended));
         self.store.commit(Transaction { conditions, writes }).await?;
