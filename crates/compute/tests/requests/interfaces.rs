@@ -163,7 +163,8 @@ async fn a_launch_that_is_refused_takes_no_interface() {
     };
     let network =
         |error: &ComputeError| matches!(error, ComputeError::Invalid { parameter: "network_interface", .. });
-    let cases: &[(&[InterfaceRequest], fn(&ComputeError) -> bool)] = &[
+    type Refusal = fn(&ComputeError) -> bool;
+    let cases: &[(&[InterfaceRequest], Refusal)] = &[
         (&[fresh(&front), existing(used.interfaces[0])], |e| matches!(e, ComputeError::InUse { .. })),
         (&[existing(theirs)], |e| matches!(e, ComputeError::NotFound { what: "network interface", .. })),
         (&[existing(free), existing(free)], network),

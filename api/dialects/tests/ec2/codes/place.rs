@@ -102,7 +102,9 @@ impl Place {
                 let one = Amounts { instances: 1, ..Amounts::UNLIMITED };
                 identity.set_quotas(self.root.account, one).await.unwrap();
             }
-            Setting::Disabled => drop(identity.enable_account(self.root.account, false).await.unwrap()),
+            Setting::Disabled => {
+                identity.enable_account(self.root.account, false).await.unwrap();
+            }
             Setting::Crowded => {
                 for _ in 0..FEW {
                     self._others.push(TcpStream::connect(address).await.unwrap());
