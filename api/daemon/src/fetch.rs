@@ -106,15 +106,16 @@ impl Fetcher {
     ///
     /// # Errors
     ///
-    /// The server does not give them within seconds.
+    /// The server refuses them, or fails to give them within seconds.
     pub async fn peek(&self, source: &UrlSource, bytes: usize) -> Result<Beginning, HostError> {
         let looked = tokio::time::timeout(self.options.peek, self.beginning(source, bytes)).await;
+        // Whoever asks may be no operator: that a server cannot be reached is for the log.
+        let failed = |why: &str| HostError::Failed(format!("cannot look at {}: {why}", source.url));
         match looked {
             Ok(Ok(beginning)) => Ok(beginning),
+            Ok(Err(Failure::Passing(why))) => Err(failed(&why)),
             Ok(Err(failure)) => Err(failure.into_error(source)),
-            Err(_) => {
-                Err(refused(source, &format!("no answer within {} seconds", self.options.peek.as_secs())))
-            }
+            Err(_) => Err(failed(&format!("no answer within {} seconds", self.options.peek.as_secs()))),
         }
     }
 

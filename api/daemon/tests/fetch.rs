@@ -408,8 +408,13 @@ async fn a_look_takes_no_more_than_the_beginning() {
     assert_eq!(server.asked()[0].header("range"), "bytes=0-99");
     let beginning = place.fetcher.peek(&at(&server.url("/chunked")), 100).await.unwrap();
     assert_eq!((beginning.bytes.as_slice(), beginning.of), (b"hello".as_slice(), None));
-    for (path, part) in [("/silent", "no answer within 2 seconds"), ("/none", "404")] {
-        let error = place.fetcher.peek(&at(&server.url(path)), 100).await.unwrap_err();
-        assert!(matches!(&error, HostError::Refused(why) if why.contains(part)), "{path}: {error}");
+    let refused = place.fetcher.peek(&at(&server.url("/none")), 100).await.unwrap_err();
+    assert!(matches!(&refused, HostError::Refused(why) if why.contains("404")), "{refused}");
+    for (source, part) in [
+        (at(&server.url("/silent")), "no answer within 2 seconds"),
+        (at("http://nobody.invalid/disk.raw"), "name is not known"),
+    ] {
+        let failed = place.fetcher.peek(&source, 100).await.unwrap_err();
+        assert!(matches!(&failed, HostError::Failed(why) if why.contains(part)), "{failed}");
     }
 }

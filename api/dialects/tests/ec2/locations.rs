@@ -1,7 +1,10 @@
 //! Images that are registered by where they are: below a folder, or on a server that the operator allows.
 
+use compute::outside::HostError;
+
 use super::caller::{Caller, Host, IMAGE_URLS, Pairs};
 use super::soap::until;
+use super::world::store::INNER_DETAIL;
 
 fn serve(host: &Host, name: &str, content: impl Into<Vec<u8>>) -> String {
     let url = format!("{IMAGE_URLS}{name}");
@@ -65,6 +68,13 @@ async fn what_is_no_image_at_a_url_is_no_manifest_and_what_is_elsewhere_is_not_a
     let missing = root.y2007("RegisterImage", &[("ImageLocation", &format!("{IMAGE_URLS}none.img"))]).await;
     missing.refused(400, "InvalidManifest");
     assert!(missing.text.contains("404"), "{}", missing.text);
+    // Why a server cannot be reached is nobody's business but the operator's.
+    let disk = format!("{IMAGE_URLS}disk.raw");
+    host.node.world.real().trouble = Some(HostError::Failed(INNER_DETAIL.to_owned()));
+    let failed = root.ec2("RegisterImage", &[("Name", "x"), ("ImageLocation", &disk)]).await;
+    failed.refused(500, "InternalError");
+    assert!(!failed.text.contains(INNER_DETAIL), "{}", failed.text);
+    host.node.world.real().trouble = None;
     // Whatever else there is to be had.
     for url in [
         "http://images.example.org/pub/disk.raw",

@@ -328,7 +328,7 @@ impl Disks for World {
 
     fn peek<'a>(&'a self, source: &'a UrlSource, bytes: usize) -> Answer<'a, Result<Beginning, HostError>> {
         Box::pin(async move {
-            let content = self.served(source)?;
+            let content = self.do_disk(|_| ()).and_then(|()| self.served(source))?;
             let of = Some(content.len() as u64);
             Ok(Beginning { bytes: content.into_iter().take(bytes).collect(), of })
         })
