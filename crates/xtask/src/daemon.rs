@@ -22,6 +22,8 @@ const TAIL_LINES: usize = 40;
 const LISTEN: &str = "127.0.0.1:8775";
 /// Where it serves Alibaba Cloud's API.
 pub const ALIBABA: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8776);
+/// Where it serves Amazon EC2's.
+pub const EC2: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8773);
 
 /// A host's daemon: where its things are, whether it runs or not.
 pub struct Node {
@@ -49,7 +51,7 @@ impl Node {
         };
         let text = format!(
             "node = 'node'\nstate_folder = '{}'\nrun_folder = '{}'\nhost_key = '{}'\nvmm = '{}'\n{more}\n\
-             [api]\nsocket = '{}'\nlisten = ['{LISTEN}']\nalibaba = ['{ALIBABA}']\n",
+             [api]\nsocket = '{}'\nlisten = ['{LISTEN}']\nalibaba = ['{ALIBABA}']\nec2 = ['{EC2}']\n",
             node.state.display(),
             node.run.display(),
             disk.join("key/host-key").display(),

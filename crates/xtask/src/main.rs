@@ -58,9 +58,9 @@ enum Command {
     /// The part of it that runs on the KVM host
     #[command(hide = true)]
     BenchGuestStory(bench::GuestStoryArguments),
-    /// The part of the benchmark of Alibaba Cloud's API that runs in a network of its own
+    /// The part of the benchmarks of clouds' APIs that runs in a network of its own
     #[command(hide = true)]
-    BenchAlibabaStory(bench::AlibabaStoryArguments),
+    BenchCloudStory(bench::CloudStoryArguments),
     /// The part of the network's benchmark that runs in a network of its own
     #[command(hide = true)]
     BenchNetStory(bench::NetStoryArguments),
@@ -86,7 +86,7 @@ fn main() -> anyhow::Result<std::process::ExitCode> {
         Command::BenchStory(arguments) => bench::tell(&arguments),
         Command::BenchApiStory(arguments) => bench::tell_api(&arguments),
         Command::BenchGuestStory(arguments) => bench::tell_guest(&arguments),
-        Command::BenchAlibabaStory(arguments) => bench::tell_alibaba(&arguments),
+        Command::BenchCloudStory(arguments) => bench::tell_cloud(&arguments),
         Command::BenchNetStory(arguments) => bench::tell_net(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
         Command::SoakStory(arguments) => soak::tell(&arguments),

@@ -18,6 +18,9 @@ use crate::{BOOT, Images, Network, leavings};
 /// Where a daemon serves Alibaba Cloud's API: each test's network is its own.
 pub const ALIBABA: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8014);
 
+/// Where it serves Amazon EC2's.
+pub const EC2: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8773);
+
 /// What shows a program another time (package faketime).
 const FAKE_TIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 
@@ -43,8 +46,8 @@ impl Node {
     pub fn new(images: &Images, folder: &Path, more: &str) -> Self {
         let text = format!(
             "state_folder = '{0}/state'\nrun_folder = '{0}/run'\nhost_key = '{0}/key/host-key'\nvmm = '{1}'\n[api]\n\
-             socket = '{0}/run/api.sock'\nlisten = ['{LISTEN}']\nalibaba = ['{ALIBABA}']\n[capacity.overcommit]\nvcpus = 1000\n\
-             [limits]\nstart = 600\nterminate = 2\n\
+             socket = '{0}/run/api.sock'\nlisten = ['{LISTEN}']\nalibaba = ['{ALIBABA}']\nec2 = ['{EC2}']\n\
+             [capacity.overcommit]\nvcpus = 1000\n[limits]\nstart = 600\nterminate = 2\n\
              {more}",
             folder.display(),
             images.vmm.display(),

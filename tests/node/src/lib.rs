@@ -11,7 +11,7 @@ mod network;
 mod shell;
 mod vm;
 
-pub use daemon::{ALIBABA, Node, call, on_host};
+pub use daemon::{ALIBABA, EC2, Node, call, on_host};
 pub use images::{Images, copy};
 pub use leavings::{leavings, processes, vmms};
 pub use network::Network;

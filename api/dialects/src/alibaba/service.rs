@@ -93,7 +93,7 @@ impl Api for Service {
         answer
     }
 
-    fn too_many(&self, most: usize) -> Answer {
+    fn too_many(&self, _asked: &Parts, most: usize) -> Answer {
         let why = format!("{most} clients are connected; close connections that are not needed.");
         Sender::unknown().refused(Format::Json, &Refusal::new(503, "ServiceUnavailable", why))
     }

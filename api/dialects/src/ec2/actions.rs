@@ -55,7 +55,7 @@ mod get_caller_identity;
 mod get_console_output;
 mod image;
 mod import_key_pair;
-mod instance;
+pub(super) mod instance;
 mod interface;
 mod key_pair;
 mod launch_interfaces;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use compute::access;
 use compute::identity::{Credentials, Who};
+use compute::secrets::Secret;
 use hyper::http::request::Parts;
 use jiff::{SignedDuration, Timestamp};
 
@@ -31,12 +32,15 @@ pub struct Caller {
     pub who: Who,
 }
 
-/// What a signature says of itself, whichever kind it is of.
-struct Signed {
-    key: String,
+/// What a request says of who signed it, whichever kind the signature is of.
+pub struct Claim {
+    /// The version of the signature.
+    pub version: u8,
+    /// The id of the key.
+    pub key: String,
     token: Option<String>,
     /// From when to when it is good.
-    good: (Timestamp, Timestamp),
+    pub good: (Timestamp, Timestamp),
     signature: String,
     /// What it may be of.
     strings: Vec<String>,
@@ -60,28 +64,43 @@ pub async fn authenticate(
     body: &[u8],
 ) -> Result<Caller, Refusal> {
     let now = inner.compute.clock().now();
-    let authorization = header(&parts.headers, "authorization");
-    let signed = match authorization.and_then(|text| text.split_once(' ')) {
-        Some((ALGORITHM, fields)) => v4_by_header(parts, asked, fields, body)?,
-        Some(_) | None if asked.query.get("X-Amz-Algorithm").is_some() => v4_by_query(parts, asked, body)?,
-        Some(_) | None => by_parameters(parts, asked)?,
-    };
-    if now < signed.good.0 || now > signed.good.1 {
+    let claim = Claim::of(parts, asked, body)?;
+    if now < claim.good.0 || now > claim.good.1 {
         return Err(Refusal::expired());
     }
     let Credentials { secret, who } =
-        inner.identity.find_key(&signed.key, signed.token.as_deref(), now).await?;
-    let is_right = match &signed.kind {
-        Kind::Parameters(method) => {
-            by_parameters::is_right(*method, &secret, &signed.strings, &signed.signature)
-        }
-        Kind::V4(scope) => v4::is_right(&secret, scope, &signed.strings, &signed.signature),
-    };
-    if !is_right {
+        inner.identity.find_key(&claim.key, claim.token.as_deref(), now).await?;
+    if !claim.is_right(&secret) {
         return Err(Refusal::wrong_signature());
     }
     let access = inner.identity.caller(&who).await?;
     Ok(Caller { access, who })
+}
+
+impl Claim {
+    /// Reads it.
+    ///
+    /// # Errors
+    ///
+    /// It is not signed, or otherwise than is understood.
+    pub fn of(parts: &Parts, asked: &Asked, body: &[u8]) -> Result<Self, Refusal> {
+        let authorization = header(&parts.headers, "authorization");
+        match authorization.and_then(|text| text.split_once(' ')) {
+            Some((ALGORITHM, fields)) => v4_by_header(parts, asked, fields, body),
+            Some(_) | None if asked.query.get("X-Amz-Algorithm").is_some() => v4_by_query(parts, asked, body),
+            Some(_) | None => by_parameters(parts, asked),
+        }
+    }
+
+    /// Whether it was signed with this secret.
+    pub fn is_right(&self, secret: &Secret) -> bool {
+        match &self.kind {
+            Kind::Parameters(method) => {
+                by_parameters::is_right(*method, secret, &self.strings, &self.signature)
+            }
+            Kind::V4(scope) => v4::is_right(secret, scope, &self.strings, &self.signature),
+        }
+    }
 }
 
 fn incomplete(what: impl std::fmt::Display) -> Refusal {
@@ -99,7 +118,7 @@ fn around(at: Timestamp) -> (Timestamp, Timestamp) {
 }
 
 /// Versions 0, 1 and 2.
-fn by_parameters(parts: &Parts, asked: &Asked) -> Result<Signed, Refusal> {
+fn by_parameters(parts: &Parts, asked: &Asked) -> Result<Claim, Refusal> {
     let parameters = &asked.parameters;
     let key = parameters.required("AWSAccessKeyId")?.to_owned();
     let signature = parameters.required("Signature")?.to_owned();
@@ -121,18 +140,19 @@ fn by_parameters(parts: &Parts, asked: &Asked) -> Result<Signed, Refusal> {
         None => Method::HmacSha1,
     };
     let host = header(&parts.headers, "host").unwrap_or_default();
-    let (strings, method) = match parameters.get("SignatureVersion").unwrap_or("0") {
-        "0" => (vec![by_parameters::v0_string(&asked.action, at)], Method::HmacSha1),
-        "1" => (vec![by_parameters::v1_string(parameters)], Method::HmacSha1),
-        "2" => (by_parameters::v2_strings(parts.method.as_str(), host, parts.uri.path(), parameters), method),
+    let v2 = || by_parameters::v2_strings(parts.method.as_str(), host, parts.uri.path(), parameters);
+    let (version, strings, method) = match parameters.get("SignatureVersion").unwrap_or("0") {
+        "0" => (0, vec![by_parameters::v0_string(&asked.action, at)], Method::HmacSha1),
+        "1" => (1, vec![by_parameters::v1_string(parameters)], Method::HmacSha1),
+        "2" => (2, v2(), method),
         _ => return Err(parameters.invalid("SignatureVersion")),
     };
     let token = parameters.get("SecurityToken").map(str::to_owned);
-    Ok(Signed { key, token, good, signature, strings, kind: Kind::Parameters(method) })
+    Ok(Claim { version, key, token, good, signature, strings, kind: Kind::Parameters(method) })
 }
 
 /// Version 4, by the header `Authorization`.
-fn v4_by_header(parts: &Parts, asked: &Asked, fields: &str, body: &[u8]) -> Result<Signed, Refusal> {
+fn v4_by_header(parts: &Parts, asked: &Asked, fields: &str, body: &[u8]) -> Result<Claim, Refusal> {
     let pairs = fields.split(',').filter_map(|pair| pair.trim().split_once('='));
     let fields: BTreeMap<&str, &str> = pairs.collect();
     let field = |name: &str| {
@@ -159,7 +179,7 @@ fn v4_by_header(parts: &Parts, asked: &Asked, fields: &str, body: &[u8]) -> Resu
 }
 
 /// Version 4, by parameters of the query: a URL that somebody signed for somebody else.
-fn v4_by_query(parts: &Parts, asked: &Asked, body: &[u8]) -> Result<Signed, Refusal> {
+fn v4_by_query(parts: &Parts, asked: &Asked, body: &[u8]) -> Result<Claim, Refusal> {
     let query = &asked.query;
     let given = |name: &str| query.get(name).ok_or_else(|| incomplete(format_args!("there is no {name}")));
     if given("X-Amz-Algorithm")? != ALGORITHM {
@@ -211,7 +231,7 @@ impl V4<'_> {
         query: &Parameters,
         body: &[u8],
         good: (Timestamp, Timestamp),
-    ) -> Result<Signed, Refusal> {
+    ) -> Result<Claim, Refusal> {
         let (key, scope) = Scope::read(self.credential).ok_or_else(|| {
             incomplete("Credential must be a key's id with the scope DATE/REGION/SERVICE/aws4_request")
         })?;
@@ -239,7 +259,8 @@ impl V4<'_> {
             date: self.date,
             scope: &scope,
         };
-        Ok(Signed {
+        Ok(Claim {
+            version: 4,
             key: key.to_owned(),
             token: self.token.map(str::to_owned),
             good,

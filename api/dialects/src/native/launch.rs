@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use compute::compute::{
     ComputeError, DiskRequest, InstanceRequest, InterfaceRequest, Launch, LaunchInterface, Launched,
-    SourceRequest, Token,
+    PublicAddress, SourceRequest, Token,
 };
 use compute::id::InstanceId;
 use compute::resource::Tags;
@@ -79,7 +79,10 @@ fn kind(request: &LaunchRequest, now: jiff::Timestamp) -> Result<InstanceRequest
         disks,
         zone: None,
         interfaces: interfaces(request)?,
-        public_address: request.public_address.unwrap_or(false),
+        public_address: match request.public_address {
+            Some(true) => PublicAddress::Always,
+            Some(false) | None => PublicAddress::Never,
+        },
         tags: convert::new_tags(&request.tags),
         volume_tags: Tags::default(),
         terms: convert::new_terms(&request.charge, now)?,

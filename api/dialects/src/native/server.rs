@@ -9,6 +9,7 @@ use compute::compute::Compute;
 use compute::identity::Identity;
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::{Method, Request};
 use native_api::{Access, ErrorBody, ErrorCode, NotFound, Operation, Route};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -93,7 +94,7 @@ impl Api for Service {
         answer_measured(&self.inner, request, peer, ending, place).await
     }
 
-    fn too_many(&self, most: usize) -> Answer {
+    fn too_many(&self, _asked: &Parts, most: usize) -> Answer {
         answer::error(&ErrorCode::TooManyRequests.body(
             format!("{most} clients are connected"),
             "close connections that are not needed, or try again",

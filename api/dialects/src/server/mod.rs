@@ -18,6 +18,7 @@ use std::time::Duration;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONNECTION, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -93,8 +94,8 @@ pub trait Api: Clone + Send + Sync + 'static {
         place: Place,
     ) -> impl Future<Output = Answer> + Send;
 
-    /// Tells a client that as many are connected as may be.
-    fn too_many(&self, most: usize) -> Answer;
+    /// Tells a client, whatever it asked, that as many are connected as may be.
+    fn too_many(&self, asked: &Parts, most: usize) -> Answer;
 }
 
 /// Where connections come from.
@@ -201,8 +202,8 @@ async fn refuse<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     most: usize,
     _place: OwnedSemaphorePermit,
 ) -> io::Result<()> {
-    let service = service_fn(|_| async move {
-        let mut answer = api.too_many(most);
+    let service = service_fn(|request: Request<Incoming>| async move {
+        let mut answer = api.too_many(&request.into_parts().0, most);
         close_after(&mut answer);
         Ok::<_, Infallible>(answer)
     });

@@ -15,8 +15,7 @@ const NEW: &str = "2016-11-15";
 
 /// A host, whose account has one of each.
 pub struct Fixture {
-    /// Ends with this.
-    _host: Host,
+    pub host: Host,
     pub root: Caller,
     /// Of another account, which has nothing.
     pub stranger: Caller,
@@ -198,7 +197,7 @@ impl Fixture {
         host.identity.create_role(root.account, "deployer", "", &trust, 3600, now).await.unwrap();
         let old = soap::image(&host, &root).await;
         let names = [("account", root.account.to_string()), ("image", image), ("old image", old)];
-        let mut fixture = Self { _host: host, root, stranger, names: BTreeMap::from(names) };
+        let mut fixture = Self { host, root, stranger, names: BTreeMap::from(names) };
         fixture.make_all(MADE).await;
         for name in ["running", "stopped", "old"] {
             until(&fixture.root, &fixture.names[name], "running").await;

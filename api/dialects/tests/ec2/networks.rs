@@ -333,6 +333,37 @@ async fn a_vpc_has_subnets_and_interfaces() {
 }
 
 #[tokio::test]
+async fn what_is_launched_in_a_default_subnet_has_a_public_address() {
+    let host = Host::start().await;
+    let root = host.root().await;
+    let image = super::soap::image(&host, &root).await;
+    let launched = async |more: Pairs<'_>| {
+        let launch = [("ImageId", &*image), ("MinCount", "1"), ("MaxCount", "1")];
+        let id = made(&root, "RunInstances", &with(&launch, more), "instanceId").await;
+        let shown = root.ec2("DescribeInstances", &[("InstanceId.1", &*id)]).await.ok();
+        shown.all("ipAddress").len()
+    };
+    let subnets = root.ec2("DescribeSubnets", &[]).await.ok();
+    assert_eq!(subnets.all("mapPublicIpOnLaunch"), ["true"]);
+    let default = one(&subnets, "subnetId");
+    let vpc = made(&root, "CreateVpc", &[("CidrBlock", "10.2.0.0/16")], "vpcId").await;
+    let of = [("VpcId", &*vpc), ("CidrBlock", "10.2.1.0/28")];
+    let other = made(&root, "CreateSubnet", &of, "subnetId").await;
+    let mapping = [("Filter.1.Name", "map-public-ip-on-launch"), ("Filter.1.Value.1", "true")];
+    assert_eq!(root.ec2("DescribeSubnets", &mapping).await.ok().all("subnetId"), [&*default]);
+
+    assert_eq!(launched(&[]).await, 1);
+    assert_eq!(launched(&[("SubnetId", &default)]).await, 1);
+    assert_eq!(launched(&[("SubnetId", &other)]).await, 0);
+    let of_interface =
+        |subnet| [("NetworkInterface.1.DeviceIndex", "0"), ("NetworkInterface.1.SubnetId", subnet)];
+    assert_eq!(launched(&of_interface(&default)).await, 1);
+    let public = |says| [("NetworkInterface.1.AssociatePublicIpAddress", says)];
+    assert_eq!(launched(&with(&of_interface(&default), &public("false"))).await, 0);
+    assert_eq!(launched(&with(&of_interface(&other), &public("true"))).await, 1);
+}
+
+#[tokio::test]
 async fn an_address_leads_where_it_was_last_let() {
     let host = Host::start().await;
     let root = host.root().await;

@@ -29,15 +29,19 @@ async fn what_nobody_signed_is_refused() {
     let (body_part, time_part) = (good.signed[0].clone(), good.signed[1].clone());
     let only = |part: &(String, String)| Message { signed: vec![part.clone()], ..good.clone() };
     let post = async |text: String| post(host.address, &text).await;
+    let unlike = [
+        ("another body", signer.signed(&Message { body: other.clone(), ..good.clone() })),
+        ("changed on its way", signer.signed(&good).replace("<groupName>web", "<groupName>wob")),
+        ("later than it was made", signer.signed(&good).replace("<u:Created>2026", "<u:Created> 2026")),
+        ("another's under this name", signer.forged().signed(&good)),
+    ];
     let cases = [
         ("unsigned", signer.unsigned(&good, "")),
         ("an empty signature", signer.unsigned(&good, &format!("<d:Signature xmlns:d=\"{SIGNATURE}\"/>"))),
         ("only the body", signer.signed(&only(&body_part))),
         ("only the timestamp", signer.signed(&only(&time_part))),
         ("nothing", signer.signed(&Message { signed: Vec::new(), ..good.clone() })),
-        ("another body", signer.signed(&Message { body: other.clone(), ..good.clone() })),
         ("a stranger's", Signer::new().signed(&good)),
-        ("changed on its way", signer.signed(&good).replace("<groupName>web", "<groupName>wob")),
         (
             "moved into the header",
             signer.signed(&Message {
@@ -59,6 +63,14 @@ async fn what_nobody_signed_is_refused() {
             }),
         ),
         (
+            "two moments",
+            signer.signed(&{
+                let twice = good.timestamp.replace("<u:Expires>", "<u:Expires></u:Expires><u:Expires>");
+                let signed = vec![body_part.clone(), (time_part.0.clone(), twice.clone())];
+                Message { timestamp: twice, signed, ..good.clone() }
+            }),
+        ),
+        (
             "two timestamps",
             signer.signed(&Message { besides: good.timestamp.replace("\"time\"", "\"x\""), ..good.clone() }),
         ),
@@ -73,8 +85,10 @@ async fn what_nobody_signed_is_refused() {
             signer.signed(&good).replace("2001/04/xmldsig-more#rsa-sha256", "2000/09/xmldsig#hmac-sha1"),
         ),
     ];
-    for (what, text) in cases {
-        refused(&post(text).await, "AuthFailure", what);
+    let cases = cases.into_iter().map(|(what, text)| (what, text, "AuthFailure"));
+    let unlike = unlike.into_iter().map(|(what, text)| (what, text, "SignatureDoesNotMatch"));
+    for (what, text, code) in cases.chain(unlike) {
+        refused(&post(text).await, code, what);
         assert_eq!(groups(&root).await, ["default"], "{what}");
     }
     let text = signer.signed(&good);

@@ -27,7 +27,8 @@ const EXCLUSIVE: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
 pub struct Signer {
     key: RsaKeyPair,
     pub pem: String,
-    certificate: String,
+    /// In DER and base64.
+    pub certificate: String,
 }
 
 /// A message, in parts.
@@ -60,6 +61,11 @@ impl Signer {
         let operator = host.node.operator().with(native_api::ACCOUNT_HEADER, account.to_string());
         operator.post("/v1/certificates", &json!({ "pem": signer.pem })).await.status(201);
         signer
+    }
+
+    /// Somebody with another key and the same certificate.
+    pub fn forged(&self) -> Self {
+        Self { certificate: self.certificate.clone(), ..Self::new() }
     }
 
     /// A message, signed.
@@ -135,24 +141,33 @@ impl Message {
         Self::at(host.node.compute.clock().now(), body("body", action, inside))
     }
 
-    /// One that was made at a moment.
+    /// One that was made about a moment.
     pub fn at(created: Timestamp, body: String) -> Self {
         // Of two that are the same, the second would be the first once more.
         static ODD: std::sync::atomic::AtomicI64 = std::sync::atomic::AtomicI64::new(0);
         let odd = ODD.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let created = created - SignedDuration::from_millis(odd % 900);
+        Self::made(created - SignedDuration::from_millis(odd % 900), body)
+    }
+
+    /// One that was made at a moment.
+    pub fn made(created: Timestamp, body: String) -> Self {
         let timestamp = timestamp("time", created, created + SignedDuration::from_mins(5));
         let signed = vec![("body".to_owned(), body.clone()), ("time".to_owned(), timestamp.clone())];
         Self { body, timestamp, signed, besides: String::new() }
     }
 }
 
-/// Sends a message.
-pub async fn post(address: SocketAddr, message: &str) -> Answered {
+/// A message on its way.
+pub fn request(message: &str) -> String {
     let head = format!(
         "POST / HTTP/1.1\r\nhost: ec2.local\r\nconnection: close\r\ncontent-length: {}\r\ncontent-type: text/xml\r\n\
          soapaction: \"\"\r\n\r\n",
         message.len()
     );
-    send(address, &format!("{head}{message}")).await
+    format!("{head}{message}")
+}
+
+/// Sends a message.
+pub async fn post(address: SocketAddr, message: &str) -> Answered {
+    send(address, &request(message)).await
 }

@@ -1,7 +1,10 @@
 //! The version of 2007 by Query: instances, groups and key pairs from their beginning to their end.
 
+use compute::outside::HostError;
+
 use super::caller::Host;
 use super::soap::{image, until};
+use super::world::store::INNER_DETAIL;
 
 #[tokio::test]
 async fn an_instance_lives_as_in_2007() {
@@ -111,4 +114,19 @@ async fn groups_let_in_what_they_are_told() {
     let told = root.y2007("DescribeSecurityGroups", &[]).await.ok();
     assert!(told.all("ipProtocol").is_empty(), "{}", told.text);
     root.y2007("DeleteSecurityGroup", &[("GroupName", "web")]).await.ok();
+}
+
+#[tokio::test]
+async fn a_host_that_fails_says_nothing_of_itself() {
+    let host = Host::start().await;
+    let root = host.root().await;
+    let ami = image(&host, &root).await;
+    host.node.world.real().trouble = Some(HostError::Failed(INNER_DETAIL.to_owned()));
+    let launch = [("ImageId", ami.as_str()), ("MinCount", "1"), ("MaxCount", "1")];
+    root.y2007("RunInstances", &launch).await.ok();
+    let ended = until(&root, "DescribeInstances", &[], "name", "terminated").await;
+    assert_eq!(ended.all("reason"), ["Server.InternalError: Internal error on launch"], "{}", ended.text);
+    let today = root.ec2("DescribeInstances", &[]).await.ok();
+    assert!(!today.text.contains(INNER_DETAIL), "{}", today.text);
+    assert_eq!(today.all("message"), ["Server.InternalError: Internal error on launch"], "{}", today.text);
 }

@@ -4,6 +4,7 @@ use compute::capacity::Amounts;
 use native_api::{ErrorCode, MAX_BODY_BYTES};
 use serde_json::json;
 
+use super::world::store::{INNER_DETAIL, Trouble};
 use super::world::{Node, limits};
 
 #[tokio::test]
@@ -141,4 +142,25 @@ async fn what_there_is_not_room_for_is_told_apart() {
     assert_eq!(error.message, "the disk is on fire");
     node.world.real().trouble = Some(compute::outside::HostError::Exhausted("not now".to_owned()));
     operator.get("/v1/host").await.refused(ErrorCode::Unavailable);
+}
+
+#[tokio::test]
+async fn a_store_that_fails_is_told_by_what_it_does() {
+    let node = Node::start().await;
+    let operator = node.operator();
+    operator.post("/v1/key-pairs", &json!({ "name": "one" })).await.status(201);
+    for (trouble, reads, writes) in [
+        (Trouble::Damaged, Some(ErrorCode::Internal), ErrorCode::Internal),
+        (Trouble::Silent, Some(ErrorCode::Unavailable), ErrorCode::Unavailable),
+        (Trouble::Full, None, ErrorCode::Unavailable),
+    ] {
+        node.store.fail("key-pair/", trouble);
+        let read = operator.get("/v1/key-pairs").await;
+        match reads {
+            Some(code) => assert!(!read.refused(code).message.contains(INNER_DETAIL)),
+            None => drop(read.status(200)),
+        }
+        let written = operator.post("/v1/key-pairs", &json!({ "name": "two" })).await.refused(writes);
+        assert!(!written.message.contains(INNER_DETAIL), "{written}");
+    }
 }

@@ -9,17 +9,17 @@ use std::time::Duration;
 
 use compute::capacity::Amounts;
 use compute::compute::{Compute, Config, ManualClock, Outside};
-use compute::id::{InstanceId, InterfaceId, SnapshotId, VolumeId, VpcId};
+use compute::id::{InstanceId, InterfaceId, JobId, SnapshotId, VolumeId, VpcId};
 use compute::identity::Identity;
 use compute::lifecycle::{Limits as LifeLimits, Report};
 use compute::outside::{
-    ConnectError, Connection, Console, ConsoleOutput, DiskContent, Disks, GroupCounts, GroupPlan, GuardPlan,
-    HostError, ImportedDisk, MachineMetrics, MachinePlan, Machines, NetworkPlan, Networks, PresentDisks,
-    Progressing, Sight, Tell, Traffic,
+    Beginning, ConnectError, Connection, Console, ConsoleOutput, DiskContent, Disks, Done, GroupCounts,
+    GroupPlan, GuardPlan, HostError, ImportedDisk, MachineMetrics, MachinePlan, Machines, NetworkPlan,
+    Networks, PresentDisks, Progressing, Sight, Tell, Traffic, UrlSource,
 };
 use compute::resource::Catalog;
 use compute::secrets::{SealingKey, SealingKeys};
-use compute::store::{Answer, MemoryStore};
+use compute::store::Answer;
 use dialects::native::{HostFacts, Limits, Operators, Service};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
@@ -27,6 +27,10 @@ use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 
 use super::client::Client;
+use store::FailingStore;
+
+#[path = "store.rs"]
+pub mod store;
 
 /// What is there.
 #[derive(Default)]
@@ -39,7 +43,9 @@ pub struct Real {
     pub snapshots: BTreeSet<SnapshotId>,
     /// What may pass in each network, as was said last.
     pub guards: Vec<(NetworkPlan, GuardPlan)>,
-    /// What is asked of disks fails like this.
+    /// What servers have, by its URL.
+    pub served: BTreeMap<String, Vec<u8>>,
+    /// What is asked of disks and consoles fails like this.
     pub trouble: Option<HostError>,
 }
 
@@ -67,6 +73,13 @@ impl World {
             Some(trouble) => Err(trouble),
             None => Ok(action(&mut real)),
         }
+    }
+
+    fn served(&self, source: &UrlSource) -> Result<Vec<u8>, HostError> {
+        let served = self.real().served.get(source.url.as_str()).cloned();
+        served.ok_or_else(|| {
+            HostError::Refused(format!("cannot fetch {}: the server answers 404 Not Found", source.url))
+        })
     }
 
     fn runs(&self, instance: InstanceId) -> Result<(), HostError> {
@@ -144,7 +157,11 @@ impl Machines for World {
         limit: usize,
     ) -> Answer<'_, Result<ConsoleOutput, HostError>> {
         Box::pin(async move {
-            let bytes = self.real().consoles.get(&instance).cloned().unwrap_or_default();
+            let real = self.real();
+            let bytes = real.consoles.get(&instance).cloned().unwrap_or_default();
+            if let Some(trouble) = real.trouble.clone() {
+                return Err(trouble);
+            }
             let from = usize::try_from(offset.unwrap_or(0)).unwrap().min(bytes.len());
             let bytes = bytes[from..].iter().copied().take(limit).collect();
             Ok(ConsoleOutput { offset: from as u64, bytes })
@@ -309,6 +326,31 @@ impl Disks for World {
         })
     }
 
+    fn peek<'a>(&'a self, source: &'a UrlSource, bytes: usize) -> Answer<'a, Result<Beginning, HostError>> {
+        Box::pin(async move {
+            let content = self.do_disk(|_| ()).and_then(|()| self.served(source))?;
+            let of = Some(content.len() as u64);
+            Ok(Beginning { bytes: content.into_iter().take(bytes).collect(), of })
+        })
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        job: JobId,
+        source: &'a UrlSource,
+        progress: Progressing,
+    ) -> Answer<'a, Result<PathBuf, HostError>> {
+        Box::pin(async move {
+            progress(Done { bytes: 1 << 20, of: 4 << 20 });
+            self.served(source)?;
+            Ok(PathBuf::from(format!("/fetched/{job}")))
+        })
+    }
+
+    fn delete_fetched(&self, _: JobId) -> Answer<'_, Result<(), HostError>> {
+        Box::pin(async { Ok(()) })
+    }
+
     fn image_of(&self, snapshot: SnapshotId, _: Progressing) -> Answer<'_, Result<ImportedDisk, HostError>> {
         Box::pin(async move {
             self.do_disk(|_| ImportedDisk { sha256: format!("{:064x}", snapshot.number()), bytes: 1 << 30 })
@@ -341,6 +383,7 @@ pub struct Node {
     pub world: Arc<World>,
     pub compute: Arc<Compute>,
     pub clock: Arc<ManualClock>,
+    pub store: Arc<FailingStore>,
     pub service: Service,
     pub socket: PathBuf,
     pub ending: watch::Sender<bool>,
@@ -367,11 +410,11 @@ impl Node {
 
     /// One with these public addresses.
     pub async fn start_among(limits: Limits, capacity: Amounts, public_addresses: &str) -> Self {
-        let world = Arc::new(World::default());
+        let (world, store) = (Arc::new(World::default()), Arc::new(FailingStore::default()));
         let clock = Arc::new(ManualClock::new("2026-11-24T00:00:00Z".parse().unwrap()));
         let keys = SealingKeys::new(vec![], SealingKey::generate());
         let outside = Outside {
-            store: Arc::new(MemoryStore::new()),
+            store: store.clone(),
             machines: world.clone(),
             networks: world.clone(),
             disks: world.clone(),
@@ -417,7 +460,7 @@ impl Node {
         let (ending, end) = watch::channel(false);
         let serving = service.clone();
         tokio::spawn(async move { serving.serve_unix(listener, Operators::default(), until(end)).await });
-        Self { world, compute, clock, service, socket, ending, _folder: folder }
+        Self { world, compute, clock, store, service, socket, ending, _folder: folder }
     }
 
     /// The operator.

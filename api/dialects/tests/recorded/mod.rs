@@ -1,6 +1,7 @@
-//! Recorded exchanges: what is asked of a cloud's API and what it answers, a file for each action in `api/contracts`. A cloud's
-//! tests note what went over the wire; a last one holds it against the files, or writes them where `cargo xtask api` asks for
-//! that. The same for all clouds: a request is the text that was sent, and so is its answer.
+//! Recorded exchanges: what is asked of a cloud's API and what it answers, a file for each action in `api/contracts`, beside the
+//! documents that a cloud's clients are made from. A cloud's tests note what went over the wire; a last one holds it against the
+//! files, or writes them where `cargo xtask api` asks for that. The same for all clouds: a request is the text that was sent, and
+//! so is its answer.
 //!
 //! What differs from run to run has a stand-in. Ids are numbered as they appear in a file, fields that a cloud names are
 //! written `{{Name}}`, as files of this kind (`.http`) write what a reader has to fill in.
@@ -72,9 +73,9 @@ impl Exchanges {
         text
     }
 
-    /// Gives the values of a field a stand-in, in a query, in JSON and in XML.
+    /// Gives the values of a field a stand-in, in a query, in JSON and in XML. A prefix of XML's is no part of its name.
     fn name_values(&mut self, text: &str, name: &str) -> String {
-        let stand_in = format!("{{{{{name}}}}}");
+        let stand_in = format!("{{{{{}}}}}", name.rsplit(':').next().unwrap_or(name));
         let mut text = text.to_owned();
         let forms = [
             (format!("?{name}="), "\n"),
@@ -172,13 +173,19 @@ fn pretty(body: &str) -> String {
     }
     let mut depth = 0usize;
     let mut text = String::new();
-    for line in body.replace("><", ">\n<").lines() {
+    let body = body.replace("><", ">\n<");
+    let mut lines = body.lines().peekable();
+    while let Some(line) = lines.next() {
         if line.starts_with("</") {
             depth = depth.saturating_sub(1);
         }
-        writeln!(text, "{:1$}{line}", "", depth * 2).unwrap();
-        let is_opened = line.starts_with('<') && !line.starts_with("</") && !line.starts_with("<?");
-        if is_opened && !line.contains("</") && !line.ends_with("/>") {
+        write!(text, "{:1$}{line}", "", depth * 2).unwrap();
+        let is_tag = line.starts_with('<') && !line.starts_with("</") && !line.starts_with("<?");
+        let is_opened = is_tag && !line.contains("</") && !line.ends_with("/>");
+        // One with nothing in it stays in its line.
+        let end = lines.next_if(|next| is_opened && next.starts_with("</"));
+        writeln!(text, "{}", end.unwrap_or_default()).unwrap();
+        if is_opened && end.is_none() {
             depth += 1;
         } else if !line.starts_with('<') && line.contains("</") {
             // The end of a text of several lines.
@@ -193,8 +200,9 @@ fn folder(cloud: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../contracts").join(cloud)
 }
 
-/// Lets each action be asked, some at a time, and keeps what was noted. Each gives its exchanges, and what was wrong.
-pub async fn keep_all<F>(cloud: &str, asking: impl Iterator<Item = F>)
+/// Lets each action be asked, some at a time, and keeps what was noted. Each gives its exchanges, and what was wrong. Documents
+/// have the names of their files.
+pub async fn keep_all<F>(cloud: &str, documents: &[(&str, String)], asking: impl Iterator<Item = F>)
 where
     F: Future<Output = (Exchanges, Vec<String>)> + Send + 'static,
 {
@@ -210,14 +218,15 @@ where
         wrong.extend(failed);
     }
     assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
-    keep(cloud, exchanges);
+    keep(cloud, documents, exchanges);
 }
 
 /// Holds what was noted against the files, or writes them.
-fn keep(cloud: &str, all: Vec<Exchanges>) {
+fn keep(cloud: &str, documents: &[(&str, String)], all: Vec<Exchanges>) {
     let folder = folder(cloud);
-    let noted: BTreeMap<String, String> =
-        all.into_iter().map(|of| (format!("{}.http", of.action), of.texts.join("\n"))).collect();
+    let documents = documents.iter().map(|(name, text)| ((*name).to_owned(), format!("{text}\n")));
+    let exchanges = all.into_iter().map(|of| (format!("{}.http", of.action), of.texts.join("\n")));
+    let noted: BTreeMap<String, String> = documents.chain(exchanges).collect();
     if std::env::var_os(WRITES).is_some() {
         write_all(&folder, &noted);
     }
@@ -258,7 +267,7 @@ fn names(folder: &Path) -> BTreeSet<String> {
 
 #[test]
 fn what_differs_from_run_to_run_has_a_stand_in() {
-    const NAMED: &[&str] = &["Secret", "Signature"];
+    const NAMED: &[&str] = &["Secret", "Signature", "x:Digest"];
     let noted = |id: &str, secret: &str, uuid: &str| {
         let known = [("123456789012".to_owned(), "Account")];
         let mut all = Exchanges::of("Make", NAMED, &known);
@@ -269,8 +278,10 @@ fn what_differs_from_run_to_run_has_a_stand_in() {
             r#"{{"Secret":"{secret}","Name":"iZ{id}","Arn":"a:123456789012:{secret}","Id":"{uuid}"}}"#
         );
         all.note("made", &request, &format!("HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n{body}"));
-        let body =
-            format!("<Made><Secret>{secret}</Secret><Id>i-{id}</Id><Rule>sgr-one-0{id}{id}</Rule></Made>");
+        let body = format!(
+            "<Made><Secret>{secret}</Secret><Id>i-{id}</Id><Rule>sgr-one-0{id}{id}</Rule>\
+             <x:Digest>{secret}+</x:Digest></Made>"
+        );
         all.note(
             "again",
             &format!("POST / HTTP/1.1\r\n\r\nId=i-{id}&A=b"),
@@ -308,6 +319,7 @@ HTTP/1.1 200 OK
   <Secret>{{Secret}}</Secret>
   <Id>i-00000001</Id>
   <Rule>sgr-one-00000000000000003</Rule>
+  <x:Digest>{{Digest}}</x:Digest>
 </Made>
 ";
     assert_eq!(one, expected);

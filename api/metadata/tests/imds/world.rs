@@ -9,12 +9,13 @@ use compute::capacity::Amounts;
 use compute::charge::Terms;
 use compute::compute::{
     Compute, Config as CoreConfig, DiskRequest, ImageChange, InstanceRequest, InterfaceRequest, Launch,
-    LaunchInterface, ManualClock, NewImage, Outside, SourceRequest,
+    LaunchInterface, ManualClock, NewImage, Outside, PublicAddress, SourceRequest,
 };
 use compute::dns::Domains;
 use compute::id::{ImageId, InterfaceId};
 use compute::identity::{AccountId, Identity};
 use compute::lifecycle::{AfterHostReboot, OnFailure, OnPowerOff, Rules};
+use compute::outside::ImageSource;
 use compute::resource::{Catalog, Cloud, ImageState, Instance, MetadataOptions, Tags, Zone};
 use compute::secrets::{SealingKey, SealingKeys};
 use compute::store::MemoryStore;
@@ -141,7 +142,7 @@ impl Host {
                 address: Some("10.98.0.9".parse().unwrap()),
                 ..LaunchInterface::default()
             })],
-            public_address: true,
+            public_address: PublicAddress::Always,
             tags: Tags(BTreeMap::from([
                 ("Name".to_owned(), "web".to_owned()),
                 ("two words".to_owned(), "hidden".to_owned()),
@@ -171,7 +172,7 @@ impl Host {
             system_disk: DiskRequest::default(),
             disks: vec![],
             interfaces: vec![],
-            public_address: false,
+            public_address: PublicAddress::Never,
             tags: Tags::default(),
             ..self.request(cloud)
         }
@@ -222,7 +223,10 @@ async fn image(compute: &Arc<Compute>, account: &str) -> ImageId {
         location: "my-amis/spamd-image.manifest.xml".to_owned(),
         ..NewImage::default()
     };
-    let (image, _) = compute.import_image(account, &new, "/images/good.raw".into(), None).await.unwrap();
+    let (image, _) = compute
+        .import_image(account, &new, ImageSource::File("/images/good.raw".into()), None)
+        .await
+        .unwrap();
     let image = image.unwrap();
     let codes = ImageChange { product_codes: Some(vec!["774F4FF8".to_owned()]), ..ImageChange::default() };
     compute.change_image(account, image.id, &codes).await.unwrap();

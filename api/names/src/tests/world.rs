@@ -9,11 +9,12 @@ use compute::capacity::Amounts;
 use compute::charge::Terms;
 use compute::compute::{
     Compute, Config as CoreConfig, DiskRequest, InstanceRequest, Launch, ManualClock, NewImage, NewSubnet,
-    NewVpc, Outside, Protection,
+    NewVpc, Outside, Protection, PublicAddress,
 };
 use compute::dns::Domains;
 use compute::id::{ImageId, InstanceId, SubnetId};
 use compute::lifecycle::{Action, AfterHostReboot, OnFailure, OnPowerOff, Rules};
+use compute::outside::ImageSource;
 use compute::resource::{Catalog, Cloud, ImageState, Instance, MetadataOptions, NetworkOf, Tags};
 use compute::secrets::{SealingKey, SealingKeys};
 use compute::store::MemoryStore;
@@ -120,7 +121,7 @@ impl Host {
             disks: vec![],
             zone: None,
             interfaces: vec![],
-            public_address: false,
+            public_address: PublicAddress::Never,
             tags: Tags::default(),
             volume_tags: Tags::default(),
             terms: Terms::PayAsYouGo { release: None },
@@ -215,7 +216,10 @@ pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 async fn image(compute: &Arc<Compute>) -> ImageId {
     let new = NewImage { name: "debian".to_owned(), public: true, ..NewImage::default() };
-    let (image, _) = compute.import_image(ACCOUNT, &new, "/images/good.raw".into(), None).await.unwrap();
+    let (image, _) = compute
+        .import_image(ACCOUNT, &new, ImageSource::File("/images/good.raw".into()), None)
+        .await
+        .unwrap();
     let id = image.unwrap().id;
     let available = async {
         while compute.image(ACCOUNT, id).await.unwrap().state != ImageState::Available {

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use compute::compute::{InstanceRequest, InterfaceRequest, LaunchInterface};
+use compute::compute::{InstanceRequest, InterfaceRequest, LaunchInterface, PublicAddress};
 use compute::id::SubnetId;
 use compute::resource::{Cloud, Instance, Tags};
 use hickory_proto::op::ResponseCode;
@@ -155,7 +155,9 @@ async fn each_vpc_has_its_own_names() {
 async fn a_public_name_leads_to_the_private_address_inside() {
     let host = Host::plain().await;
     let (vpc, subnet) = host.vpc("10.0.0.0/24").await;
-    let inside = host.launch(InstanceRequest { public_address: true, ..within(&host, subnet, None) }).await;
+    let inside = host
+        .launch(InstanceRequest { public_address: PublicAddress::Always, ..within(&host, subnet, None) })
+        .await;
     let neighbour = host.launch(within(&host, subnet, None)).await;
     let stranger = host.launch(host.request()).await;
     let view = host.compute.instance_view(ACCOUNT, inside.id).await.unwrap();

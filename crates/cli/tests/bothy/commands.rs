@@ -315,6 +315,24 @@ fn an_image_is_imported_from_where_the_daemon_finds_it() {
 }
 
 #[test]
+fn an_image_is_imported_from_where_the_daemon_fetches_it() {
+    let user = User::new();
+    let url = "https://images.example.org/debian-12.qcow2?signature=a.b";
+    user.succeed(&format!("image import {url} --sha256 {}", "0".repeat(64)));
+    let asked = user.daemon.asked().pop().unwrap();
+    let source = json!({ "disk": { "url": url, "sha256": "0".repeat(64) } });
+    assert_eq!(asked.body, json!({ "name": "debian-12", "source": source, "architecture": "x86_64" }));
+    fs::write(user.home().join("vmlinuz"), "kernel").unwrap();
+    user.succeed("image import http://images.example.org/root.img --kernel vmlinuz --name root");
+    let asked = user.daemon.asked().pop().unwrap();
+    let kernel = user.home().join("vmlinuz").canonicalize().unwrap();
+    let source = json!({ "file_system": { "url": "http://images.example.org/root.img", "kernel": kernel } });
+    assert_eq!(asked.body["source"], source);
+    assert_eq!(user.run("image import https://").code, 2);
+    assert!(user.daemon.asked().is_empty());
+}
+
+#[test]
 fn a_private_key_is_kept_once_and_for_its_user_only() {
     let user = User::new();
     assert!(user.succeed("key create laptop").contains("private key in "));

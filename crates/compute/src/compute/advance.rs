@@ -87,7 +87,8 @@ fn follow(
     let after = instance.state();
     let message = if reason.is_empty() { said_of(event) } else { reason };
     if before != after && !message.is_empty() {
-        instance.reason = Some(Reason { message: message.to_owned(), at: now });
+        let host_failed = matches!(event, Event::GaveUp(_));
+        instance.reason = Some(Reason { message: message.to_owned(), host_failed, at: now });
     }
     if before != after && after == State::Running && before != State::Rebooting {
         instance.started = Some(now);

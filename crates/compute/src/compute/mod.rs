@@ -51,7 +51,7 @@ pub use interfaces::{InterfaceChange, MAX_INTERFACES, NewInterface};
 pub use key_pairs::NewKey;
 pub use launch::{
     DiskRequest, InstanceRequest, InterfaceRequest, Launch, LaunchInterface, Launched, MAX_LAUNCH,
-    MAX_USER_DATA, OwnNames, SourceRequest,
+    MAX_USER_DATA, OwnNames, PublicAddress, SourceRequest,
 };
 pub use networks::{NewSubnet, NewVpc};
 pub use records::{Listed, WordsChange};

@@ -115,11 +115,12 @@ impl Compute {
             None => None,
             Some(rest) => Some(format!("{prefix}{rest}").parse().map_err(|_| refuse())?),
         };
-        let limit = limit.clamp(1, MAX_PAGE);
+        let limit = limit.max(1);
         let (mut items, mut revision) = (Vec::new(), None);
         loop {
             // One more tells whether there is a next page, mostly without another look.
-            let page = self.store.range(prefix, after.as_ref(), limit - items.len() + 1).await?;
+            let wanted_more = (limit - items.len()).saturating_add(1);
+            let page = self.store.range(prefix, after.as_ref(), wanted_more.min(MAX_PAGE)).await?;
             let revision = *revision.get_or_insert(page.revision);
             for record in page.records {
                 let key = record.key.clone();

@@ -215,6 +215,9 @@ pub struct InstanceDisk {
 pub struct Reason {
     /// In a line.
     pub message: String,
+    /// Whether it is that the host could not do its part. Then the message is the host's own, and may name its files.
+    #[serde(default)]
+    pub host_failed: bool,
     /// Since when.
     pub at: Timestamp,
 }

@@ -1,6 +1,7 @@
 //! Public addresses that take each other's place, and interfaces that are asked for twice.
 
-use compute::compute::{ComputeError, InstanceRequest, NewInterface, Token};
+use compute::capacity::Amounts;
+use compute::compute::{ComputeError, InstanceRequest, Launch, NewInterface, PublicAddress, Token};
 use compute::outside::MemberPlan;
 use compute::resource::Tags;
 
@@ -11,7 +12,9 @@ async fn an_address_takes_the_place_of_another() {
     let host = Host::start().await;
     let account = &host.accounts[0];
     let image = host.image(None).await;
-    let instance = host.launch(account, InstanceRequest { public_address: true, ..request(image) }).await;
+    let instance = host
+        .launch(account, InstanceRequest { public_address: PublicAddress::Always, ..request(image) })
+        .await;
     let other = host.launch(account, request(image)).await;
     let (first, second) = (instance.interfaces[0], other.interfaces[0]);
     let allocate = || host.compute.allocate_address(account, None, "", 0, Tags::default());
@@ -37,6 +40,41 @@ async fn an_address_takes_the_place_of_another() {
     assert_eq!((public(first), public(second)), (Some(b.address), None));
     host.compute.replace_address(account, b.id, second, true).await.unwrap();
     assert_eq!((public(first), public(second)), (None, Some(b.address)));
+}
+
+/// The host has six of them: addresses that instances need limit how many there are, those that they like do not.
+#[tokio::test]
+async fn instances_get_public_addresses_as_long_as_there_are_some() {
+    let host = Host::start().await;
+    let account = &host.accounts[0];
+    let image = host.image(None).await;
+    let some = |public_address, min, max| InstanceRequest { min, max, public_address, ..request(image) };
+    let launch = async |kinds: Vec<InstanceRequest>| {
+        let launch = Launch {
+            account: account.clone(),
+            token: None,
+            kinds,
+            allowance: Amounts::UNLIMITED,
+            dry_run: false,
+        };
+        let launched = host.compute.launch(&launch).await?;
+        let mut public = Vec::new();
+        for instance in launched.instances {
+            let view = host.compute.instance_view(account, instance.id).await?;
+            public.push(view.interfaces[0].1.is_some());
+        }
+        Ok::<_, ComputeError>(public)
+    };
+    let (liked, needed) = (PublicAddress::IfAny, PublicAddress::Always);
+    assert_eq!(launch(vec![some(PublicAddress::Never, 1, 1)]).await.unwrap(), [false]);
+    // By turns, and those that need one have it first.
+    let both = launch(vec![some(liked, 2, 2), some(needed, 3, 3)]).await.unwrap();
+    assert_eq!(both, [true, true, true, true, true]);
+    let both = launch(vec![some(liked, 1, 1), some(needed, 1, 1)]).await.unwrap();
+    assert_eq!(both, [false, true]);
+    assert_eq!(launch(vec![some(liked, 1, 2)]).await.unwrap(), [false, false]);
+    let refused = launch(vec![some(needed, 1, 1)]).await;
+    assert!(matches!(refused, Err(ComputeError::Address { taken: false, .. })), "{refused:?}");
 }
 
 #[tokio::test]

@@ -8,14 +8,15 @@ use std::time::Duration;
 use compute::capacity::Amounts;
 use compute::charge::Terms;
 use compute::compute::{
-    Compute, Config, DiskRequest, InstanceRequest, Launch, ManualClock, NewImage, Outside,
+    Compute, Config, DiskRequest, InstanceRequest, Launch, ManualClock, NewImage, Outside, PublicAddress,
 };
 use compute::dns::Domains;
 use compute::id::{ImageId, InterfaceId, VpcId};
 use compute::identity::{AccountId, Identity};
 use compute::lifecycle::{Rules, State};
 use compute::outside::{
-    ConnectError, Connection, GroupCounts, GroupPlan, GuardPlan, HostError, NetworkPlan, Networks,
+    ConnectError, Connection, GroupCounts, GroupPlan, GuardPlan, HostError, ImageSource, NetworkPlan,
+    Networks,
 };
 use compute::resource::{Catalog, Cloud, Instance, Tags, Zone};
 use compute::secrets::{SealingKey, SealingKeys};
@@ -170,7 +171,10 @@ impl Host {
         let kernel = kernel.map(|cmdline| (PathBuf::from("/vmlinuz"), None, cmdline.to_owned()));
         let name = if kernel.is_some() { "bare" } else { "disk" };
         let new = NewImage { name: name.to_owned(), kernel, public: true, ..NewImage::default() };
-        let made = self.compute.import_image(&self.accounts[0], &new, PathBuf::from("/image"), None).await;
+        let made = self
+            .compute
+            .import_image(&self.accounts[0], &new, ImageSource::File("/image".into()), None)
+            .await;
         let (image, job) = made.unwrap();
         while self.compute.job(&self.accounts[0], job.id).await.unwrap().ended.is_none() {
             tokio::task::yield_now().await;
@@ -221,7 +225,7 @@ pub fn request(image: ImageId) -> InstanceRequest {
         disks: vec![],
         zone: None,
         interfaces: vec![],
-        public_address: false,
+        public_address: PublicAddress::Never,
         tags: Tags::default(),
         volume_tags: Tags::default(),
         terms: Terms::PayAsYouGo { release: None },

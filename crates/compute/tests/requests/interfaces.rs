@@ -5,7 +5,7 @@ use std::time::Duration;
 use compute::capacity::Amounts;
 use compute::compute::{
     ComputeError, InstanceRequest, InterfaceRequest, Launch, LaunchInterface, Launched, NewInterface,
-    NewSubnet, NewVpc, Protection,
+    NewSubnet, NewVpc, Protection, PublicAddress,
 };
 use compute::id::{ImageId, InstanceId, InterfaceId, SubnetId};
 use compute::lifecycle::{Action, Report, State};
@@ -107,8 +107,9 @@ async fn interfaces_are_in_the_order_asked_and_go_as_was_said() {
         ..new(back.id)
     };
     let wanted = [InterfaceRequest::New(new(front.id)), existing(kept), InterfaceRequest::New(stays)];
-    let instance =
-        host.launch(account, InstanceRequest { public_address: true, ..with(image, &wanted) }).await;
+    let instance = host
+        .launch(account, InstanceRequest { public_address: PublicAddress::Always, ..with(image, &wanted) })
+        .await;
     let seen = of(&host, &instance).await;
     assert_eq!(instance.interfaces, seen.iter().map(|one| one.id).collect::<Vec<_>>());
     assert_eq!(seen.iter().map(|one| one.index).collect::<Vec<_>>(), [0, 1, 2]);
@@ -144,9 +145,6 @@ async fn interfaces_are_in_the_order_asked_and_go_as_was_said() {
     assert_eq!((shown(instance.id), shown(next.id)), (0, 2));
 }
 
-/// Interfaces, and the error that refuses them.
-type Case<'a> = (&'a [InterfaceRequest], fn(&ComputeError) -> bool);
-
 #[tokio::test]
 async fn a_launch_that_is_refused_takes_no_interface() {
     let host = Host::start().await;
@@ -165,7 +163,8 @@ async fn a_launch_that_is_refused_takes_no_interface() {
     };
     let network =
         |error: &ComputeError| matches!(error, ComputeError::Invalid { parameter: "network_interface", .. });
-    let cases: &[Case<'_>] = &[
+    type Refusal = fn(&ComputeError) -> bool;
+    let cases: &[(&[InterfaceRequest], Refusal)] = &[
         (&[fresh(&front), existing(used.interfaces[0])], |e| matches!(e, ComputeError::InUse { .. })),
         (&[existing(theirs)], |e| matches!(e, ComputeError::NotFound { what: "network interface", .. })),
         (&[existing(free), existing(free)], network),
@@ -190,7 +189,7 @@ async fn a_launch_that_is_refused_takes_no_interface() {
         let refused = launch(&host, account, kinds).await.unwrap_err();
         assert!(network(&refused), "{refused:?}");
     }
-    let public = InstanceRequest { public_address: true, ..twice };
+    let public = InstanceRequest { public_address: PublicAddress::Always, ..twice };
     let refused = launch(&host, account, vec![public]).await.unwrap_err();
     assert!(matches!(refused, ComputeError::Invalid { parameter: "public_address", .. }), "{refused:?}");
 

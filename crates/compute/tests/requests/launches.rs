@@ -1,6 +1,6 @@
 //! Disks of an instance as EC2 had them in 2007: sizes of its type, names of then, and a word with them for the kernel.
 
-use compute::compute::{DiskRequest, InstanceRequest, SourceRequest};
+use compute::compute::{DiskRequest, InstanceRequest, PublicAddress, SourceRequest};
 use compute::key_pair::Algorithm;
 use compute::outside::{BootPlan, DiskContent};
 use compute::resource::{Cloud, Instance, Tags, Volume, VolumeKind};
@@ -96,7 +96,9 @@ async fn an_instance_has_the_names_that_the_name_service_answers() {
     let host = Host::start().await;
     let account = &host.accounts[0];
     let image = host.image(None).await;
-    let instance = host.launch(account, InstanceRequest { public_address: true, ..request(image) }).await;
+    let instance = host
+        .launch(account, InstanceRequest { public_address: PublicAddress::Always, ..request(image) })
+        .await;
     let view = host.compute.instance_view(account, instance.id).await.unwrap();
     let domains = &host.compute.config().domains;
     let dashed = instance.private_address.unwrap().to_string().replace('.', "-");

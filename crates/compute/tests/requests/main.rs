@@ -8,3 +8,4 @@ mod host;
 mod images;
 mod interfaces;
 mod launches;
+mod lists;

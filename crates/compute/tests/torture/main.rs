@@ -194,6 +194,7 @@ impl Host {
         );
         let whole = snapshots.iter().filter(|it| it.state == SnapshotState::Completed).map(|it| it.id);
         assert_eq!(real.snapshots, whole.collect(), "{place}");
+        assert!(real.fetched.is_empty(), "{place}: what was fetched is of jobs that are not over");
         let images = self.all::<Image>();
         assert!(
             images.iter().all(|image| match image.state {

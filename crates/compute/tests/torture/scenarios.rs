@@ -9,10 +9,13 @@ use compute::capacity::Amounts;
 use compute::charge::{Period, Release, Subscription, Terms};
 use compute::compute::{
     Compute, ComputeError, DiskRequest, ImageChange, InstanceRequest, InterfaceRequest, Launch,
-    LaunchInterface, NewImage, NewInterface, NewSnapshot, NewVolume, Protection, SourceRequest, Token,
+    LaunchInterface, NewImage, NewInterface, NewSnapshot, NewVolume, Protection, PublicAddress,
+    SourceRequest, Token,
 };
 use compute::id::{ImageId, InstanceId, InterfaceId, SnapshotId, VolumeId};
+use compute::image_url::ImageUrl;
 use compute::lifecycle::{Action, AfterHostReboot, OnFailure, OnPowerOff, Report, Rules, State};
+use compute::outside::{ImageSource, UrlSource};
 use compute::resource::{Cloud, Image, ImageState, Instance, Snapshot, SnapshotState, Tags, Volume};
 
 use super::world::World;
@@ -143,7 +146,7 @@ fn request(image: ImageId, name: &str, rules: Rules) -> InstanceRequest {
         ],
         zone: None,
         interfaces: vec![],
-        public_address: false,
+        public_address: PublicAddress::Never,
         tags: Tags::default(),
         volume_tags: Tags::default(),
         terms: Terms::PayAsYouGo { release: None },
@@ -153,14 +156,18 @@ fn request(image: ImageId, name: &str, rules: Rules) -> InstanceRequest {
     }
 }
 
+/// Of a file on the host, or of one on a server.
 async fn import(compute: &Arc<Compute>, log: &Log, file: &str) -> Option<ImageId> {
+    let source = match ImageUrl::parse(file) {
+        Ok(url) => ImageSource::Url(UrlSource { url, within: Vec::new() }),
+        Err(_) => ImageSource::File(format!("/images/{file}").into()),
+    };
     let new = NewImage {
         name: file.to_owned(),
         kernel: Some(("/somewhere/vmlinuz".into(), Some("/somewhere/initrd".into()), String::new())),
         ..NewImage::default()
     };
-    let (image, job) =
-        compute.import_image(ACCOUNT, &new, format!("/images/{file}").into(), None).await.unwrap();
+    let (image, job) = compute.import_image(ACCOUNT, &new, source, None).await.unwrap();
     let image = image.expect("nobody asked before");
     log.facts().images.insert(image.id, None);
     while compute.job(ACCOUNT, job.id).await.unwrap().ended.is_none() {
@@ -344,11 +351,12 @@ async fn volumes(compute: Arc<Compute>, _: Arc<World>, log: Log) {
 
 async fn images(compute: Arc<Compute>, _: Arc<World>, log: Log) {
     assert!(import(&compute, &log, "broken.qcow2").await.is_none());
+    assert!(import(&compute, &log, "https://images.example.org/missing.raw").await.is_none());
     let image = import(&compute, &log, "good.raw").await.unwrap();
     let change = ImageChange { public: Some(true), ..ImageChange::default() };
     compute.change_image(ACCOUNT, image, &change).await.unwrap();
     // Another image of the same content; the content stays when one of them goes.
-    let same = import(&compute, &log, "same.raw").await.unwrap();
+    let same = import(&compute, &log, "https://images.example.org/same.raw").await.unwrap();
     let one = InstanceRequest { max: 1, ..request(image, "one", rules()) };
     let id = launch(&compute, &log, one, None).await[0];
     // At once: the instance still gets its disk.

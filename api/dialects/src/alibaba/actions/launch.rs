@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use compute::charge::{Release, Subscription, Terms};
 use compute::compute::{
     DiskRequest, InstanceRequest, InterfaceRequest, Launch, LaunchInterface, Launched, OwnNames,
-    SourceRequest,
+    PublicAddress, SourceRequest,
 };
 use compute::lifecycle::{AfterHostReboot, OnFailure, OnPowerOff, Rules};
 use compute::resource::{Cloud, MetadataOptions, Tags};
@@ -149,7 +149,10 @@ async fn kind(call: &Call<'_>, plan: &Plan) -> Result<InstanceRequest, Refusal> 
             security_groups,
             ..LaunchInterface::default()
         })],
-        public_address: plan.is_started && network.outgoing > 0,
+        public_address: match plan.is_started && network.outgoing > 0 {
+            true => PublicAddress::Always,
+            false => PublicAddress::Never,
+        },
         tags: parameters.tags()?,
         volume_tags: Tags::default(),
         terms: terms(call)?,

@@ -44,8 +44,11 @@ pub async fn listed(
     }
     let (mut views, mut after) = (Vec::new(), paging.after);
     let mut around = Around::of(call, &[]).await?;
+    // As many as are wanted, and each time that too few of them pass, twice as many as before.
+    let mut some = paging.size;
     loop {
-        let listed = compute.instance_views(account, after.as_deref(), usize::MAX, |_| true).await?;
+        let listed = compute.instance_views(account, after.as_deref(), some, |_| true).await?;
+        some = some.saturating_mul(2);
         around.add(call, &listed.items).await?;
         views.extend(listed.items.into_iter().filter(|view| wanted(view, &around)));
         after = listed.next;

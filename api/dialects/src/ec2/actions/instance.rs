@@ -75,9 +75,15 @@ fn profile_arn(instance: &Instance, role: &str) -> String {
     format!("arn:aws:iam::{}:instance-profile/{role}", instance.account)
 }
 
+/// What clients are told of a host that could not do its part; what it says itself is for whoever runs it.
+pub const HOST_FAILED: &str = "Server.InternalError: Internal error on launch";
+
 /// Why it is in the state that it is in, if that is anybody's fault or doing.
 fn reason(instance: &Instance) -> Option<(&'static str, String)> {
     let reason = instance.reason.as_ref()?;
+    if reason.host_failed {
+        return Some(("Server.InternalError", HOST_FAILED.to_owned()));
+    }
     let code = match instance.state() {
         State::Failed => "Server.InternalError",
         State::Terminating | State::Terminated if reason.message.is_empty() => return None,

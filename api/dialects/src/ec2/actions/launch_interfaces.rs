@@ -3,14 +3,14 @@
 //!
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InstanceNetworkInterfaceSpecification.html>
 
-use compute::compute::{ComputeError, InterfaceRequest, LaunchInterface};
+use compute::compute::{ComputeError, InterfaceRequest, LaunchInterface, PublicAddress};
 use compute::id::{InterfaceId, SecurityGroupId, SubnetId};
 use compute::resource::Tags;
 
 use super::super::parameters::Parameters;
 use super::super::{Call, Refusal};
 use super::interface::asked_address;
-use super::{refusals, words};
+use super::{refusals, subnet, words};
 
 /// What asks for more addresses than the one that an interface here has, or for another kind of interface. Nothing is nothing.
 const UNSUPPORTED: &[(&str, &str)] = &[
@@ -35,7 +35,7 @@ pub struct Wanted {
     /// The interfaces, in the order of their places.
     pub interfaces: Vec<InterfaceRequest>,
     /// Whether the first gets a public address.
-    pub public_address: bool,
+    pub public_address: PublicAddress,
 }
 
 /// The interfaces of a launch of at most `most` instances; new ones get these tags.
@@ -51,7 +51,10 @@ pub async fn wanted(call: &Call<'_>, most: u32, tags: &Tags) -> Result<Wanted, R
                 security_groups: groups(call, parameters, subnet).await?,
                 ..LaunchInterface::default()
             };
-            Wanted { interfaces: vec![InterfaceRequest::New(new)], public_address: false }
+            Wanted {
+                interfaces: vec![InterfaceRequest::New(new)],
+                public_address: public_address(call, None, subnet).await?,
+            }
         }
         [first, rest @ ..] => {
             check_alone(parameters)?;
@@ -65,7 +68,12 @@ pub async fn wanted(call: &Call<'_>, most: u32, tags: &Tags) -> Result<Wanted, R
             for one in in_order(&listed)? {
                 interfaces.push(interface(call, one).await?);
             }
-            Wanted { interfaces, public_address: public.unwrap_or(false) }
+            let public_address = match interfaces.as_slice() {
+                [InterfaceRequest::New(one)] => public_address(call, public, one.subnet).await?,
+                // As the cloud has it: several get none by themselves.
+                _ => PublicAddress::Never,
+            };
+            Wanted { interfaces, public_address }
         }
     };
     for interface in &mut wanted.interfaces {
@@ -80,6 +88,27 @@ pub async fn wanted(call: &Call<'_>, most: u32, tags: &Tags) -> Result<Wanted, R
         }
     }
     Ok(wanted)
+}
+
+/// Whether a new interface gets a public address: where nothing is said, as its subnet has it, for as long as there are some.
+async fn public_address(
+    call: &Call<'_>,
+    asked: Option<bool>,
+    subnet: Option<SubnetId>,
+) -> Result<PublicAddress, Refusal> {
+    let by_itself = match (asked, subnet) {
+        (Some(true), _) => return Ok(PublicAddress::Always),
+        (Some(false), _) => false,
+        // The account's default subnet.
+        (None, None) => true,
+        (None, Some(id)) => match call.compute().subnet(call.account(), id).await {
+            Ok(subnet) => subnet::maps_public(call, &subnet),
+            // The launch is refused for it, after what else is wrong.
+            Err(ComputeError::NotFound { .. }) => false,
+            Err(error) => return Err(error.into()),
+        },
+    };
+    Ok(if by_itself { PublicAddress::IfAny } else { PublicAddress::Never })
 }
 
 /// What would be said of the instance is said of its interfaces.

@@ -25,13 +25,18 @@ pub fn view(call: &Call<'_>, subnet: &Subnet) -> Tree {
         .text("availabilityZone", &subnet.zone)
         .text("availabilityZoneId", zone_id(call, &subnet.zone))
         .text("defaultForAz", subnet.is_default)
-        .text("mapPublicIpOnLaunch", false)
+        .text("mapPublicIpOnLaunch", maps_public(call, subnet))
         .text("mapCustomerOwnedIpOnLaunch", false)
         .text("assignIpv6AddressOnCreation", false)
         .tree("privateDnsNameOptionsOnLaunch", names)
         .and(tags::set(Tree::new(), &subnet.tags))
         .text("ipv6Native", false)
         .text("enableDns64", false)
+}
+
+/// Whether what is launched in it gets a public address unless it is to have none: in a default subnet, where there are some.
+pub fn maps_public(call: &Call<'_>, subnet: &Subnet) -> bool {
+    subnet.is_default && !call.compute().config().public_addresses.is_empty()
 }
 
 /// How many addresses it has left.
@@ -81,6 +86,7 @@ pub fn fields(call: &Call<'_>, subnet: &Subnet, name: &str) -> Vec<String> {
         "available-ip-address-count" => vec![available(call, subnet).to_string()],
         "cidr" | "cidr-block" | "cidrBlock" => vec![subnet.cidr.to_string()],
         "default-for-az" | "defaultForAz" => vec![subnet.is_default.to_string()],
+        "map-public-ip-on-launch" => vec![maps_public(call, subnet).to_string()],
         "owner-id" => vec![subnet.account.clone()],
         "private-dns-name-options-on-launch.hostname-type" => vec!["ip-name".to_owned()],
         "state" => vec!["available".to_owned()],
@@ -90,7 +96,6 @@ pub fn fields(call: &Call<'_>, subnet: &Subnet, name: &str) -> Vec<String> {
         "enable-dns64"
         | "ipv6-native"
         | "map-customer-owned-ip-on-launch"
-        | "map-public-ip-on-launch"
         | "private-dns-name-options-on-launch.enable-resource-name-dns-a-record"
         | "private-dns-name-options-on-launch.enable-resource-name-dns-aaaa-record" => {
             vec!["false".to_owned()]

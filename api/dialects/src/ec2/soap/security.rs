@@ -42,13 +42,17 @@ const MAX_REFERENCES: usize = 8;
 const MAX_CERTIFICATE: usize = 16 << 10;
 
 /// What a request says of who signed it.
-struct Claim {
+pub struct Claim<'d> {
     /// The certificate, in DER.
-    certificate: Vec<u8>,
+    pub certificate: Vec<u8>,
     /// The signature itself, by which one request is told from another.
     signature: Vec<u8>,
-    created: Timestamp,
-    expires: Option<Timestamp>,
+    /// When it was made.
+    pub created: Timestamp,
+    /// From when on it is not good, if it says that itself.
+    pub expires: Option<Timestamp>,
+    /// The element that says when.
+    timestamp: Element<'d>,
 }
 
 fn refused(why: impl Into<String>) -> Refusal {
@@ -66,17 +70,13 @@ pub async fn authenticate(
     envelope: &Envelope<'_>,
 ) -> Result<Caller, Refusal> {
     let now = inner.compute.clock().now();
-    let security = envelope.security.ok_or_else(|| refused("The request is not signed"))?;
-    let timestamp = security.only(UTILITY, "Timestamp");
-    let timestamp = timestamp.ok_or_else(|| refused("The request has not one timestamp"))?;
-    let claim = claim(security, timestamp)?;
+    let claim = Claim::of(envelope)?;
     if now.duration_since(claim.created).abs() > LIFE || claim.expires.is_some_and(|end| now > end) {
         return Err(Refusal::expired());
     }
     let known = inner.identity.find_certificate(&claim.certificate).await?;
     let known = known.ok_or_else(|| refused("The certificate is registered with no account"))?;
-    check_ids(envelope.root)?;
-    check_signature(document, envelope, timestamp, &claim.certificate)?;
+    claim.verify(document, envelope)?;
     let caller = Who::Root { account: known.account };
     let access = inner.identity.caller(&caller).await?;
     // After all else: what is refused may be sent again, once it is right.
@@ -86,39 +86,52 @@ pub async fn authenticate(
     Ok(Caller { access, who: caller })
 }
 
-/// Verifies a message by its own certificate, whosever that is.
-#[cfg(test)]
-pub fn verify(document: &Document<'_>, envelope: &Envelope<'_>) -> Result<(), Refusal> {
-    let missing = || refused("The request is not signed");
-    let security = envelope.security.ok_or_else(missing)?;
-    let timestamp = security.only(UTILITY, "Timestamp").ok_or_else(missing)?;
-    let claim = claim(security, timestamp)?;
-    check_ids(envelope.root)?;
-    check_signature(document, envelope, timestamp, &claim.certificate)
+impl<'d> Claim<'d> {
+    /// Reads it.
+    ///
+    /// # Errors
+    ///
+    /// It is not signed, or otherwise than is understood.
+    pub fn of(envelope: &Envelope<'d>) -> Result<Self, Refusal> {
+        let security = envelope.security.ok_or_else(|| refused("The request is not signed"))?;
+        let timestamp = security.only(UTILITY, "Timestamp");
+        let timestamp = timestamp.ok_or_else(|| refused("The request has not one timestamp"))?;
+        let token = security.only(SECURITY, "BinarySecurityToken");
+        let token = token.ok_or_else(|| refused("The request has not one certificate"))?;
+        if token.attribute("ValueType").is_some_and(|kind| kind != X509) {
+            return Err(refused("The security token is no X.509 certificate"));
+        }
+        let certificate = decode(&token.text()).filter(|der| der.len() <= MAX_CERTIFICATE);
+        let certificate = certificate.ok_or_else(|| refused("The certificate cannot be read"))?;
+        let signature = security.only(SIGNATURE, "Signature");
+        let signature = signature.ok_or_else(|| refused("The request has not one signature"))?;
+        let value = signature.only(SIGNATURE, "SignatureValue").and_then(|value| decode(&value.text()));
+        let value = value.ok_or_else(|| refused("The signature cannot be read"))?;
+        check_algorithms(signature)?;
+        check_key(signature, token)?;
+        let created = moment(timestamp, "Created")?;
+        let created = created.ok_or_else(|| refused("The timestamp does not say when it was made"))?;
+        let expires = moment(timestamp, "Expires")?;
+        Ok(Self { certificate, signature: value, created, expires, timestamp })
+    }
+
+    /// Sees to it that the certificate signed the message's body and its timestamp, just as they are read.
+    ///
+    /// # Errors
+    ///
+    /// It did not.
+    pub fn verify(&self, document: &Document<'_>, envelope: &Envelope<'_>) -> Result<(), Refusal> {
+        check_ids(envelope.root)?;
+        check_signature(document, envelope, self.timestamp, &self.certificate)
+    }
 }
 
-/// Reads what a request says of who signed it.
-fn claim(security: Element<'_>, timestamp: Element<'_>) -> Result<Claim, Refusal> {
-    let token = security.only(SECURITY, "BinarySecurityToken");
-    let token = token.ok_or_else(|| refused("The request has not one certificate"))?;
-    if token.attribute("ValueType").is_some_and(|kind| kind != X509) {
-        return Err(refused("The security token is no X.509 certificate"));
-    }
-    let certificate = decode(&token.text()).filter(|der| der.len() <= MAX_CERTIFICATE);
-    let certificate = certificate.ok_or_else(|| refused("The certificate cannot be read"))?;
-    let signature = security.only(SIGNATURE, "Signature");
-    let signature = signature.ok_or_else(|| refused("The request has not one signature"))?;
-    let value = signature.only(SIGNATURE, "SignatureValue").and_then(|value| decode(&value.text()));
-    let value = value.ok_or_else(|| refused("The signature cannot be read"))?;
-    check_algorithms(signature)?;
-    check_key(signature, token)?;
-    let moment = |name: &str| -> Result<Option<Timestamp>, Refusal> {
-        let Some(element) = timestamp.only(UTILITY, name) else { return Ok(None) };
-        let read = time::read(element.text().trim());
-        read.map(Some).ok_or_else(|| refused(format!("The timestamp's {name} cannot be read")))
-    };
-    let created = moment("Created")?.ok_or_else(|| refused("The timestamp does not say when it was made"))?;
-    Ok(Claim { certificate, signature: value, created, expires: moment("Expires")? })
+/// A moment that a timestamp says.
+fn moment(timestamp: Element<'_>, name: &str) -> Result<Option<Timestamp>, Refusal> {
+    let mut found = timestamp.children().filter(|child| child.is(UTILITY, name));
+    let Some(element) = found.next() else { return Ok(None) };
+    let read = time::read(element.text().trim()).filter(|_| found.next().is_none());
+    read.map(Some).ok_or_else(|| refused(format!("The timestamp's {name} cannot be read")))
 }
 
 /// Base64 with line breaks or without, and as PEM has it.
@@ -214,7 +227,10 @@ fn check_signature(
         .with_skip_time_checks(true)
         .with_require_reference_digests(true)
         .with_strict_verification(false);
-    let wrong = || refused("The signature is not of this request, or by another key");
+    let wrong = || {
+        let why = "The signature is not of this request, or by another key than the certificate's";
+        Refusal::new(403, "SignatureDoesNotMatch", why)
+    };
     let verified = verify_document(&context, document.tree()).map_err(|error| {
         log::debug!("a signature cannot be verified: {error}");
         wrong()

@@ -4,6 +4,7 @@ use compute::compute::InstanceView;
 use compute::dns::Domains;
 use compute::lifecycle::State;
 
+use super::super::actions::instance::HOST_FAILED;
 use super::super::ids::CloudId;
 use super::super::states;
 use super::super::xml::Tree;
@@ -14,7 +15,8 @@ pub fn view(domains: &Domains, view: &InstanceView) -> Tree {
     let state = states::instance(instance.state());
     let has_names = matches!(instance.state(), State::Running | State::Rebooting);
     let name = |name: Option<String>| name.filter(|_| has_names).unwrap_or_default();
-    let reason = instance.reason.as_ref().map(|reason| reason.message.clone());
+    let reason = instance.reason.as_ref();
+    let reason = reason.map(|reason| if reason.host_failed { HOST_FAILED } else { &reason.message });
     Tree::new()
         .text("instanceId", instance.id.written())
         .text("imageId", instance.image.written())

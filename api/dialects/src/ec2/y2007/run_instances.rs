@@ -3,7 +3,7 @@
 
 use compute::charge::Terms;
 use compute::compute::{
-    DiskRequest, InstanceRequest, InterfaceRequest, Launch, LaunchInterface, SourceRequest,
+    DiskRequest, InstanceRequest, InterfaceRequest, Launch, LaunchInterface, PublicAddress, SourceRequest,
 };
 use compute::id::SecurityGroupId;
 use compute::lifecycle::Rules;
@@ -106,7 +106,10 @@ fn kind(
             ..LaunchInterface::default()
         })],
         // Where there are none, all that is left is the host's own address.
-        public_address: !config.public_addresses.is_empty(),
+        public_address: match config.public_addresses.is_empty() {
+            true => PublicAddress::Never,
+            false => PublicAddress::Always,
+        },
         tags: Tags::default(),
         volume_tags: Tags::default(),
         terms: Terms::PayAsYouGo { release: None },

@@ -208,5 +208,5 @@ fn every_action_has_an_entry() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_and_refusals_are_as_recorded() {
-    keep_all("alibaba", entries().map(ask)).await;
+    keep_all("alibaba", &[], entries().map(ask)).await;
 }

@@ -1,4 +1,4 @@
-//! The actions of 2007, by Query.
+//! The actions of 2007, by Query and by SOAP.
 
 use super::Stranger::{DoesIt, No, SeesNothing};
 use super::{Entry, OLD, Refused, Stranger, entry};
@@ -21,6 +21,11 @@ const NO_GROUP: Refused = Refused(&[("GroupName", "none")], "InvalidGroup.NotFou
 const NOT_THERE: Stranger = No("InvalidInstanceID.NotFound");
 const HIDDEN: Stranger = No("AuthFailure");
 const LATER: Refused = Refused(&[("InstanceType", "m1.small")], "UnknownParameter");
+
+/// Actions with parameters that are refused by Query only: by SOAP, attributes are elements, which the WSDL names, and a
+/// permission may have groups and networks.
+pub const BY_QUERY_ONLY: &[(&str, &str)] =
+    &[("DescribeImageAttribute", "Attribute"), ("AuthorizeSecurityGroupIngress", "SourceSecurityGroupName")];
 
 pub const ENTRIES: &[Entry] = &[
     old(
@@ -137,6 +142,7 @@ pub const ENTRIES: &[Entry] = &[
         &[
             Refused(&[("ImageLocation", "bucket/none.manifest.xml")], "InvalidManifest"),
             Refused(&[("ImageLocation", "../etc/passwd")], "InvalidParameterValue"),
+            Refused(&[("ImageLocation", "http://10.0.0.1/a.img")], "InvalidParameterValue"),
         ],
         DoesIt,
     ),

@@ -18,7 +18,7 @@ pub(super) use disks::{MAX_VOLUME_GIB, free_device};
 use interfaces::Nic;
 pub(super) use interfaces::check_together;
 pub use interfaces::{InterfaceRequest, LaunchInterface};
-pub use request::{InstanceRequest, MAX_USER_DATA, OwnNames};
+pub use request::{InstanceRequest, MAX_USER_DATA, OwnNames, PublicAddress};
 pub(super) use request::{check_host_name, check_metadata_options, check_name, check_words};
 
 use super::addresses::too_few;
@@ -222,7 +222,8 @@ impl Compute {
         if most > u64::from(MAX_LAUNCH) {
             return Err(ComputeError::Limit { what: "instances in one launch", most: u64::from(MAX_LAUNCH) });
         }
-        let with_public = kinds.iter().zip(&mut asks).filter(|(kind, _)| kind.request.public_address);
+        let need_public = |kind: &Kind<'_>| kind.request.public_address == PublicAddress::Always;
+        let with_public = kinds.iter().zip(&mut asks).filter(|(kind, _)| need_public(kind));
         let fewest = narrow(with_public.map(|(_, ask)| ask), publics as u64);
         if fewest > publics as u64 {
             return Err(too_few(usize::try_from(fewest).unwrap_or(usize::MAX), publics));
@@ -262,14 +263,23 @@ impl Compute {
     ) -> Result<Drawn, ComputeError> {
         let (mut drawn, now) = (Drawn::default(), self.clock.now());
         let reservation = ReservationId::draw();
+        let needs = |kind: &Kind<'_>| kind.request.public_address == PublicAddress::Always;
+        let needed = kinds.iter().zip(counts).filter(|(kind, _)| needs(kind));
+        let mut needed: usize = needed.map(|(_, count)| *count as usize).sum();
         // Round by round, so that their order tells in which the surplus was given.
         let rounds = counts.iter().copied().max().unwrap_or(0);
         for round in 0..rounds {
             for (kind, _) in kinds.iter().zip(counts).filter(|(_, count)| round < **count) {
                 let first = self.draw_one(launch, kind, (reservation, round), now, &mut drawn)?;
-                if kind.request.public_address
-                    && let Some(address) = publics.pop()
-                {
+                let is_to_have = match kind.request.public_address {
+                    PublicAddress::Never => false,
+                    PublicAddress::IfAny => publics.len() > needed,
+                    PublicAddress::Always => true,
+                };
+                if needs(kind) {
+                    needed -= 1;
+                }
+                if is_to_have && let Some(address) = publics.pop() {
                     let mut public = self.new_address(&launch.account, address);
                     (public.interface, public.release_with_interface) = (first, true);
                     drawn.publics.push(public);
@@ -442,7 +452,7 @@ impl Compute {
 
 /// Most public addresses that a launch can use.
 fn most_publics(kinds: &[Kind<'_>]) -> usize {
-    let with_public = kinds.iter().filter(|kind| kind.request.public_address);
+    let with_public = kinds.iter().filter(|kind| kind.request.public_address != PublicAddress::Never);
     with_public.map(|kind| kind.request.max.min(MAX_LAUNCH) as usize).sum()
 }
 

@@ -60,8 +60,8 @@ pub struct InstanceRequest {
     pub zone: Option<String>,
     /// Its network interfaces in the order of their places; none for a new one in the account's default subnet.
     pub interfaces: Vec<InterfaceRequest>,
-    /// Give its first interface, which is a new one, a public address that goes with it.
-    pub public_address: bool,
+    /// Whether its first interface, which is a new one then, gets a public address that goes with it.
+    pub public_address: PublicAddress,
     /// Tags.
     pub tags: Tags,
     /// Tags of their volumes.
@@ -74,6 +74,18 @@ pub struct InstanceRequest {
     pub protected: bool,
     /// What the dialect keeps for itself.
     pub dialect: serde_json::Value,
+}
+
+/// Whether instances get public addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PublicAddress {
+    /// They get none.
+    #[default]
+    Never,
+    /// They get some for as long as there are some, and are launched without where there are none.
+    IfAny,
+    /// No more are launched than there are addresses.
+    Always,
 }
 
 /// What one instance of several is called; where it has none of its own, as all are.
@@ -124,7 +136,8 @@ fn check_interfaces(request: &InstanceRequest) -> Result<(), ComputeError> {
         let parameter = if interfaces.iter().any(is_there) { "network_interface" } else { "private_address" };
         return Err(ComputeError::invalid(parameter, "is for a single instance"));
     }
-    if request.public_address && matches!(interfaces.first(), Some(InterfaceRequest::Existing { .. })) {
+    let is_there = matches!(interfaces.first(), Some(InterfaceRequest::Existing { .. }));
+    if request.public_address != PublicAddress::Never && is_there {
         let why = "is for an interface that is made with the instance: associate one with this interface";
         return Err(ComputeError::invalid("public_address", why));
     }

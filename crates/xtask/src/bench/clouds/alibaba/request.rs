@@ -13,7 +13,8 @@ use hyper::http::request::Builder;
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::super::http::HOST;
+use super::super::super::http::HOST;
+use super::super::Key;
 
 /// RFC 3986: all but letters, digits and these.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -39,13 +40,6 @@ impl Scheme {
             Self::Acs3 => "ACS3",
         }
     }
-}
-
-/// An access key.
-#[derive(Clone)]
-pub struct Key {
-    pub id: String,
-    pub secret: String,
 }
 
 /// A request of ECS that is signed now.
