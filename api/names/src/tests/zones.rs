@@ -2,8 +2,10 @@
 
 use std::net::Ipv4Addr;
 
-use compute::compute::{InstanceRequest, InterfaceRequest, LaunchInterface, PublicAddress};
+use compute::compute::{InstanceRequest, InterfaceRequest, LaunchInterface, NewInterface, PublicAddress};
 use compute::id::SubnetId;
+use compute::lifecycle::Report;
+use compute::outside::Sight;
 use compute::resource::{Cloud, Instance, Tags};
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
@@ -110,6 +112,44 @@ async fn a_host_name_that_two_have_is_nobodys() {
     );
     host.terminate(second.id).await;
     until("the second to be gone", || look("db.eu.compute.internal") == [asker.to_string()]).await;
+}
+
+#[tokio::test]
+async fn an_address_is_called_like_whoever_has_its_interface() {
+    let host = Host::plain().await;
+    let new = NewInterface {
+        subnet: host.compute.default_subnet(ACCOUNT).await.unwrap().id,
+        address: None,
+        security_groups: vec![],
+        name: String::new(),
+        description: String::new(),
+        tags: Tags::default(),
+        token: None,
+    };
+    let interface = host.compute.create_interface(ACCOUNT, &new).await.unwrap();
+    let existing = InterfaceRequest::Existing { interface: interface.id, delete_with_instance: false };
+    let called = |name: &str| InstanceRequest {
+        host_name: Some(name.to_owned()),
+        interfaces: vec![existing.clone()],
+        ..host.request()
+    };
+    let asker = address(&host.launch(host.request()).await);
+    let look = |name: &str| host.look(host.network(), asker, name);
+    let at = interface.address.to_string();
+    let [a, b, c, d] = interface.address.octets();
+    let reverse = format!("{d}.{c}.{b}.{a}.in-addr.arpa");
+    let first = host.launch(called("first")).await;
+    assert_eq!(look("first.eu.compute.internal"), [at.as_str()]);
+    assert_eq!(look(&reverse), ["first.eu.compute.internal."]);
+    host.terminate(first.id).await;
+    host.compute.saw(first.id, Sight { report: Report::PoweredOff, reason: String::new() });
+    while host.compute.interface(ACCOUNT, interface.id).await.unwrap().instance.is_some() {
+        tokio::task::yield_now().await;
+    }
+    host.launch(called("second")).await;
+    until("the next one's name", || look("second.eu.compute.internal") == [at.as_str()]).await;
+    until("the first one's end", || look("first.eu.compute.internal").iter().all(String::is_empty)).await;
+    assert_eq!(look(&reverse), ["second.eu.compute.internal."]);
 }
 
 #[tokio::test]

@@ -148,9 +148,9 @@ async fn rules_are_replaced_where_they_are_or_none_is() {
     host.compute.change_rules(account, group.id, &[a.clone(), b.clone(), c.clone()], &[]).await.unwrap();
     let rules = async || host.compute.security_group(account, group.id).await.unwrap().rules;
     let cases = [
-        (vec![(a.clone(), rule(4)), (b.clone(), c.clone())], "there already"),
+        (vec![(a.clone(), rule(4)), (b.clone(), c.clone())], " already"),
         (vec![(a.clone(), rule(4)), (rule(5), rule(6))], "there is no rule"),
-        (vec![(a.clone(), rule(4)), (b.clone(), rule(4))], "there already"),
+        (vec![(a.clone(), rule(4)), (b.clone(), rule(4))], " already"),
     ];
     for (changes, why) in cases {
         let refused = host.compute.replace_rules(account, group.id, &changes).await.unwrap_err().to_string();
