@@ -61,7 +61,8 @@ fn many(length: usize, one: impl Fn(usize) -> String) -> String {
 
 /// Something in elements that declare very many name spaces.
 fn nested(levels: usize, inside: &str) -> String {
-    let declared = |level| (0..60).map(|number| format!(" xmlns:n{level}x{number}=\"u\"")).collect::<String>();
+    let declared =
+        |level| (0..60).map(|number| format!(" xmlns:n{level}x{number}=\"u\"")).collect::<String>();
     let open: String = (0..levels).map(|level| format!("<w{}>", declared(level))).collect();
     format!("{open}{inside}{}", "</w>".repeat(levels))
 }
