@@ -185,6 +185,9 @@ pub struct Images {
     pub max_gib: u64,
     /// Longest time that converting one may take, in seconds.
     pub import_seconds: u64,
+    /// Longest time that fetching one from a server may take, in seconds. Proxies are taken from the daemon's environment
+    /// (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
+    pub fetch_seconds: u64,
 }
 
 impl Default for Config {
@@ -274,7 +277,7 @@ impl Default for SubscriptionRules {
 
 impl Default for Images {
     fn default() -> Self {
-        Self { max_gib: 2048, import_seconds: 3600 }
+        Self { max_gib: 2048, import_seconds: 3600, fetch_seconds: 24 * 3600 }
     }
 }
 

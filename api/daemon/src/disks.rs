@@ -5,13 +5,16 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use compute::id::{SnapshotId, VolumeId};
-use compute::outside::{DiskContent, Disks, Done, HostError, ImportedDisk, PresentDisks, Progressing};
+use compute::id::{JobId, SnapshotId, VolumeId};
+use compute::outside::{
+    Beginning, DiskContent, Disks, Done, HostError, ImportedDisk, PresentDisks, Progressing, UrlSource,
+};
 use compute::store::Answer;
 use storage::store::{Content, Fault, ImportError, Store, StoreError, WhileInUse};
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 
 use crate::fail;
+use crate::fetch::{Fetcher, Options};
 
 /// Most disks that are worked on at a time: more would only wait for the same disk.
 const WORKERS: usize = 4;
@@ -19,6 +22,7 @@ const WORKERS: usize = 4;
 /// The disks of this host.
 pub struct HostDisks {
     store: Arc<Store>,
+    fetcher: Fetcher,
     names: Names,
     workers: Arc<Semaphore>,
 }
@@ -56,9 +60,10 @@ impl Drop for Held {
 }
 
 impl HostDisks {
-    /// The disks in this store.
-    pub fn new(store: Arc<Store>) -> Self {
-        Self { store, names: Names::default(), workers: Arc::new(Semaphore::new(WORKERS)) }
+    /// The disks in this store, with images that are fetched as these options say.
+    pub fn new(store: Arc<Store>, options: Options) -> Self {
+        let fetcher = Fetcher::new(Arc::clone(&store), options);
+        Self { store, fetcher, names: Names::default(), workers: Arc::new(Semaphore::new(WORKERS)) }
     }
 
     /// Does something about a name. It goes on when the future is dropped, and whoever comes next waits for its end.
@@ -162,6 +167,23 @@ impl Disks for HostDisks {
         }))
     }
 
+    fn peek<'a>(&'a self, source: &'a UrlSource, bytes: usize) -> Answer<'a, Result<Beginning, HostError>> {
+        Box::pin(self.fetcher.peek(source, bytes))
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        job: JobId,
+        source: &'a UrlSource,
+        progress: Progressing,
+    ) -> Answer<'a, Result<PathBuf, HostError>> {
+        Box::pin(async move { self.fetcher.fetch(job, source, &progress).await })
+    }
+
+    fn delete_fetched(&self, job: JobId) -> Answer<'_, Result<(), HostError>> {
+        Box::pin(self.fetcher.delete(job))
+    }
+
     fn image_of(
         &self,
         snapshot: SnapshotId,
@@ -206,6 +228,7 @@ impl Disks for HostDisks {
                 snapshots: present.snapshots.iter().filter_map(|id| id.parse().ok()).collect(),
                 images: present.images,
                 files: present.kernels,
+                fetched: present.downloads.iter().filter_map(|id| id.parse().ok()).collect(),
             })
         }))
     }
@@ -215,7 +238,8 @@ impl Disks for HostDisks {
     }
 }
 
-fn refused(error: StoreError) -> HostError {
+/// Why the store did not do something, for the core.
+pub(crate) fn refused(error: StoreError) -> HostError {
     host_error(error.fault(), &error)
 }
 

@@ -51,6 +51,9 @@ mod at_work {
         "records.committing",
         "records.committed",
         // Images.
+        "image.fetching",
+        "image.receiving",
+        "image.fetched",
         "image.importing",
         "image.converting",
         "image.imported",

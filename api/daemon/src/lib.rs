@@ -8,6 +8,7 @@ pub mod config;
 pub mod disks;
 mod durable;
 pub mod fail;
+pub mod fetch;
 pub mod host_key;
 pub mod listen;
 pub mod machines;

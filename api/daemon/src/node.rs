@@ -24,7 +24,7 @@ use crate::networks::HostNetworks;
 use crate::records::SqliteStore;
 use crate::routers::{NAME_PORT, SERVICES};
 use crate::vmms::{CgroupChoice, Vmms, VmmsConfig, raise_descriptor_limit};
-use crate::{capacity, fail, host_key, listen};
+use crate::{capacity, fail, fetch, host_key, listen};
 
 /// How often expired sessions are looked for.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -63,6 +63,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     fail::point("node.network_opened");
     let capacity = capacity::promised(&config.capacity, &store)?;
 
+    let total = Duration::from_secs(config.images.fetch_seconds);
+    let fetching = fetch::Options { total, ..fetch::Options::default() };
+
     // VMMs tell the core what they see, and the core asks them: one of the two has to be first.
     let core: Arc<OnceLock<Weak<Compute>>> = Arc::default();
     let vmms = vmms(&config, told(Arc::clone(&core))).await.context("the VMMs")?;
@@ -78,7 +81,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         store: records.clone(),
         machines: machines.clone(),
         networks: networks.clone(),
-        disks: Arc::new(HostDisks::new(store)),
+        disks: Arc::new(HostDisks::new(store, fetching)),
         clock: Arc::new(HostClock),
         keys: keys.clone(),
     };
@@ -112,7 +115,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let alibaba = alibaba::Service::open(Arc::clone(&compute), Arc::clone(&identity), limits, images);
     let alibaba = alibaba.await.context("Alibaba Cloud's API")?;
     tokio::spawn(alibaba.clone().run_sweeper());
-    let (limits, images) = (server::Limits::default(), config.ec2.images.clone());
+    let images = ec2::Images { folder: config.ec2.images.clone(), urls: config.ec2.url_prefixes()? };
+    let limits = server::Limits::default();
     let ec2 = ec2::Service::open(Arc::clone(&compute), Arc::clone(&identity), limits, images);
     let ec2 = ec2.await.context("EC2's API")?;
     tokio::spawn(ec2.clone().run_sweeper());

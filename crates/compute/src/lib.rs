@@ -11,6 +11,7 @@ pub mod compute;
 pub mod dns;
 pub mod id;
 pub mod identity;
+pub mod image_url;
 pub mod key_pair;
 pub mod lifecycle;
 pub mod outside;

@@ -45,6 +45,11 @@ pub struct LaunchRequest {
     #[cfg_attr(feature = "openapi", schema(max_items = 16))]
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "at_most::<16, _, _>")]
     pub data_disks: Vec<DataDisk>,
+    /// Its network interfaces in the order of their slots, at most 16, all in one VPC and zone; in the place of `subnet`,
+    /// `private_address` and `security_groups`. Default: one new one, as these say.
+    #[cfg_attr(feature = "openapi", schema(max_items = 16))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "at_most::<16, _, _>")]
+    pub network_interfaces: Vec<LaunchInterface>,
     /// Where its network interface is. Default: the account's default subnet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subnet: Option<SubnetId>,
@@ -56,7 +61,7 @@ pub struct LaunchRequest {
     #[cfg_attr(feature = "openapi", schema(max_items = 16))]
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "at_most::<16, _, _>")]
     pub security_groups: Vec<SecurityGroupId>,
-    /// Give it a public address while it exists. Default: as the subnet says.
+    /// Give its first network interface, which is a new one, a public address while it exists. Default: as the subnet says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_address: Option<bool>,
     /// Its tags.
@@ -98,6 +103,50 @@ pub struct Count {
     pub min: LaunchCount,
     /// The most that are wanted.
     pub max: LaunchCount,
+}
+
+/// A network interface of an instance that is launched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum LaunchInterface {
+    /// One that is made with the instance.
+    New(NewLaunchInterface),
+    /// One that no instance has; for one instance only.
+    Existing(ExistingLaunchInterface),
+}
+
+/// A network interface that is made with an instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NewLaunchInterface {
+    /// The subnet. Default: the account's default one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subnet: Option<SubnetId>,
+    /// Its address in the subnet; for one instance only. Default: a free one.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = "ipv4"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_address: Option<Ipv4Addr>,
+    /// Its security groups, at most 16. Default: the VPC's default group.
+    #[cfg_attr(feature = "openapi", schema(max_items = 16))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "at_most::<16, _, _>")]
+    pub security_groups: Vec<SecurityGroupId>,
+    /// Delete it when the instance is terminated.
+    #[serde(default = "yes")]
+    pub delete_with_instance: bool,
+}
+
+/// A network interface that an instance is to have from the start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ExistingLaunchInterface {
+    /// The network interface.
+    pub id: NetworkInterfaceId,
+    /// Delete it when the instance is terminated.
+    #[serde(default)]
+    pub delete_with_instance: bool,
 }
 
 /// The disk that an instance boots from.

@@ -75,7 +75,7 @@ impl JobState {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum JobKind {
-    /// Makes an image of files on the host.
+    /// Makes an image of files, on the host or on a server.
     ImportImage,
     /// Makes an image of a snapshot.
     CreateImage,
@@ -93,7 +93,7 @@ pub struct Job {
     pub kind: JobKind,
     /// Its state.
     pub state: JobState,
-    /// Bytes that are done.
+    /// Bytes that are done, of the step that it is at: an image on a server is first fetched and then converted.
     pub done_bytes: u64,
     /// Bytes in all, once that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]

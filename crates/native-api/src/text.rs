@@ -252,6 +252,9 @@ texts! {
     /// An absolute path on the host that the daemon runs on.
     HostPath, "path", "expected an absolute path, at most 4095 characters, no control characters", 2..=4095,
         "^/[^\\x00-\\x1f\\x7f-\\x9f]+$", "/srv/images/debian-12.qcow2", |text| text.starts_with('/') && is_printable(text);
+    /// A URL that the daemon fetches an image from, by http or https. Without a name and password in it.
+    ImageUrl, "URL", "expected a URL by http or https, at most 2048 printable ASCII characters without blanks", 10..=2048,
+        "^https?://[\\x21-\\x7e]+$", "https://images.example.org/debian-12.qcow2", is_http_url;
     /// What a guest's first boot reads, in base64: at most 32 KiB.
     UserData, "user data", "expected at most 32 KiB in base64", 0..=43692,
         "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$", "I2Nsb3VkLWNvbmZpZwo=",
@@ -292,6 +295,12 @@ impl UserData {
     pub fn bytes(&self) -> Vec<u8> {
         STANDARD.decode(&self.0).expect("only what decodes becomes one")
     }
+}
+
+/// What is a URL by all rules is seen by whoever fetches it.
+fn is_http_url(text: &str) -> bool {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_graphic()))
 }
 
 fn is_hex(byte: u8) -> bool {

@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::number::{at_most, some_at_most};
 use crate::{
-    AccountId, ClientToken, Description, HostPath, ImageId, InstanceId, JobId, PageSize, PageToken,
+    AccountId, ClientToken, Description, HostPath, ImageId, ImageUrl, InstanceId, JobId, PageSize, PageToken,
     PlaceName, ProductCode, ResourceName, Sha256, SizeGib, SnapshotId, TagFilter, Tags, VolumeId,
 };
 
-/// Body of `POST /v1/image-imports`: makes an image of files on the host.
+/// Body of `POST /v1/image-imports`: makes an image of files, on the host or on a server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -32,7 +32,7 @@ pub struct ImportImage {
     pub client_token: Option<ClientToken>,
 }
 
-/// Files on the host that an image is made of.
+/// Files that an image is made of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -43,26 +43,34 @@ pub enum ImportSource {
     FileSystem(ImportFileSystem),
 }
 
-/// A whole disk: raw, qcow2 or VHD, by what it is.
+/// A whole disk: raw, qcow2 or VHD, by what it is. It has either a path or a URL.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ImportDisk {
-    /// The file.
-    pub path: HostPath,
-    /// What the file's bytes must hash to. Default: not checked.
+    /// The file, on the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<HostPath>,
+    /// The file, on a server; the daemon fetches it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<ImageUrl>,
+    /// What the file's bytes, or those of the disk in it, must hash to. Default: not checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Sha256>,
 }
 
-/// A file system, with no partition table around it, and a kernel.
+/// A file system, with no partition table around it, and a kernel on the host. It has either a path or a URL.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ImportFileSystem {
-    /// The file system: raw, qcow2 or VHD.
-    pub path: HostPath,
-    /// What the file system's bytes must hash to. Default: not checked.
+    /// The file system: raw, qcow2 or VHD, on the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<HostPath>,
+    /// The same on a server; the daemon fetches it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<ImageUrl>,
+    /// What the file's bytes, or those of the disk in it, must hash to. Default: not checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Sha256>,
     /// A bzImage or an uncompressed x86-64 ELF kernel.

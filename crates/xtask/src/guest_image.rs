@@ -47,7 +47,8 @@ pub fn request(
         name: name.parse().context("naming an image")?,
         description: None,
         source: ImportSource::FileSystem(ImportFileSystem {
-            path: host_path(file_system)?,
+            path: Some(host_path(file_system)?),
+            url: None,
             sha256: None,
             kernel: host_path(boot.kernel)?,
             initrd: boot.initrd.map(host_path).transpose()?,

@@ -6,12 +6,12 @@ use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use compute::id::{InstanceId, InterfaceId, SnapshotId, VolumeId, VpcId};
+use compute::id::{InstanceId, InterfaceId, JobId, SnapshotId, VolumeId, VpcId};
 use compute::lifecycle::Report;
 use compute::outside::{
-    ConnectError, Connection, Console, ConsoleOutput, DiskContent, Disks, GroupCounts, GroupPlan, GuardPlan,
-    HostError, ImportedDisk, MachineMetrics, MachinePlan, Machines, NetworkPlan, Networks, PresentDisks,
-    Progressing, Sight,
+    Beginning, ConnectError, Connection, Console, ConsoleOutput, DiskContent, Disks, GroupCounts, GroupPlan,
+    GuardPlan, HostError, ImportedDisk, MachineMetrics, MachinePlan, Machines, NetworkPlan, Networks,
+    PresentDisks, Progressing, Sight, UrlSource,
 };
 use compute::store::Answer;
 
@@ -118,6 +118,15 @@ impl Disks for IdleHost {
     }
     fn import<'a>(&'a self, _: &'a Path, _: Option<&'a str>, _: Progressing) -> Did<'a, ImportedDisk> {
         did(ImportedDisk { sha256: format!("{:064x}", 0xabc), bytes: 1 << 30 })
+    }
+    fn peek<'a>(&'a self, _: &'a UrlSource, bytes: usize) -> Did<'a, Beginning> {
+        did(Beginning { bytes: vec![0; bytes], of: None })
+    }
+    fn fetch<'a>(&'a self, _: JobId, _: &'a UrlSource, _: Progressing) -> Did<'a, PathBuf> {
+        did(PathBuf::from("/fetched"))
+    }
+    fn delete_fetched(&self, _: JobId) -> Did<'_, ()> {
+        did(())
     }
     fn image_of(&self, _: SnapshotId, _: Progressing) -> Did<'_, ImportedDisk> {
         did(ImportedDisk { sha256: format!("{:064x}", 0xdef), bytes: 1 << 30 })

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use compute::image_url::UrlPrefix;
 use compute::resource::HostKernel;
 use serde::{Deserialize, Serialize};
 
@@ -22,17 +23,22 @@ pub struct Ec2 {
     /// The folder below which images are that RegisterImage of version 2007-03-01 can be asked for, as `BUCKET/IMAGE` or by a
     /// manifest beside it, `BUCKET/IMAGE.manifest.xml`, which says whose it is: `<manifest><image><name>FILE</name>
     /// <user>ACCOUNT</user></image></manifest>`. An image without a manifest is for every account. A caller gets at nothing
-    /// else: steps upwards, links and URLs are refused. Only the operator should be able to write there. Left out: no image
-    /// can be registered so.
+    /// else: steps upwards and links are refused. Only the operator should be able to write there. Left out: no image can be
+    /// registered so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<PathBuf>,
+    /// Folders of servers, as `https://images.example.org/debian/`, below which images and manifests are that RegisterImage can
+    /// be asked for by a URL. The daemon fetches them, and follows no redirect that leads out of these folders: whoever may
+    /// register images has it ask these servers and no others. Left out: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub image_urls: Vec<String>,
 }
 
 impl Default for Ec2 {
     fn default() -> Self {
         // Guests of then know no other name of their network interface than eth0.
         let cmdline = "root=/dev/sda1 ro console=ttyS0 net.ifnames=0".to_owned();
-        Self { kernel: None, initrd: None, cmdline, images: None }
+        Self { kernel: None, initrd: None, cmdline, images: None, image_urls: Vec::new() }
     }
 }
 
@@ -43,6 +49,7 @@ impl Ec2 {
             check_file(path).map_err(|why| ReadConfigError::Value { name, why })?;
         }
         check_folder("ec2.images", self.images.as_deref())?;
+        self.url_prefixes()?;
         if self.initrd.is_some() && self.kernel.is_none() {
             let why = "is of no use without ec2.kernel".to_owned();
             return Err(ReadConfigError::Value { name: "ec2.initrd", why });
@@ -54,6 +61,21 @@ impl Ec2 {
             return Err(ReadConfigError::Value { name: "ec2.cmdline", why });
         }
         Ok(())
+    }
+
+    /// Where images may be that are registered by their location.
+    ///
+    /// # Errors
+    ///
+    /// What was given is no folder of a server.
+    pub fn url_prefixes(&self) -> Result<Vec<UrlPrefix>, ReadConfigError> {
+        let parse = |text: &String| {
+            UrlPrefix::parse(text).map_err(|error| ReadConfigError::Value {
+                name: "ec2.image_urls",
+                why: format!("{text:?} {error}"),
+            })
+        };
+        self.image_urls.iter().map(parse).collect()
     }
 
     /// The same for the core.
@@ -97,6 +119,8 @@ mod tests {
             (Ec2 { kernel: Some("/".into()), ..Ec2::default() }, "no file"),
             (Ec2 { images: Some("images".into()), ..Ec2::default() }, "ec2.images"),
             (Ec2 { images: Some("/nowhere".into()), ..Ec2::default() }, "/nowhere"),
+            (Ec2 { image_urls: vec!["images.example.org".into()], ..Ec2::default() }, "ec2.image_urls"),
+            (Ec2 { image_urls: vec!["ftp://a.example/".into()], ..Ec2::default() }, "neither by http"),
             (Ec2 { initrd: there.clone(), ..Ec2::default() }, "without ec2.kernel"),
             (Ec2 { cmdline: "a\nb".to_owned(), ..Ec2::default() }, "ec2.cmdline"),
             (Ec2 { cmdline: "x".repeat(MAX_CMDLINE + 1), ..Ec2::default() }, "ec2.cmdline"),

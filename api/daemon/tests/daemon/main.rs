@@ -10,10 +10,13 @@ mod faults;
 mod guest;
 #[path = "../host/mod.rs"]
 mod host;
+mod images;
 mod names;
 mod networks;
 mod node;
 mod secrets;
+#[path = "../server/mod.rs"]
+mod server;
 mod start;
 mod stories;
 mod story;

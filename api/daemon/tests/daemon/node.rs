@@ -221,10 +221,10 @@ impl Node {
         }
     }
 
-    /// Images, kernels, volumes and snapshots that are there, and what is not finished of any.
+    /// Images, kernels, volumes, snapshots and downloads that are there, and what is not finished of any.
     pub fn disks(&self) -> BTreeSet<String> {
         let mut all = BTreeSet::new();
-        for folder in ["images", "kernels", "volumes", "snapshots", "temporary"] {
+        for folder in ["images", "kernels", "volumes", "snapshots", "downloads", "temporary"] {
             files(&self.path().join("state").join(folder), &mut all);
         }
         all

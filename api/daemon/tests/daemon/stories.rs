@@ -30,6 +30,7 @@ async fn a_life(story: &mut Story) {
     story.start().await;
     let image = story.import_disk("disk").await;
     let with_kernel = story.import_kernel("kernel", "console=ttyS0").await;
+    story.import_url("fetched").await;
     assert!(story.image(&image).await.bytes.is_some_and(|bytes| bytes == 256 << 10));
     let key = story.create_key("key").await;
 

@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 
 use crate::guest::Guest;
 use crate::node::{Environment, LOOK, Node, PATIENCE};
+use crate::server::{Server, send};
 
 /// A host, its caller, and what that was told.
 pub struct Story {
@@ -263,6 +264,13 @@ impl Story {
     pub async fn import_disk(&mut self, name: &str) -> ImageId {
         let path = self.file(name, 256 << 10);
         self.import(name, json!({"disk": {"path": path}})).await
+    }
+
+    /// Imports a disk that a server has.
+    pub async fn import_url(&mut self, name: &str) -> ImageId {
+        let content = std::fs::read(self.file(name, 256 << 10)).unwrap();
+        let server = Server::start(move |asked, wire| send(asked, wire, &content, "\"one\"", usize::MAX));
+        self.import(name, json!({"disk": {"url": server.url("/disk.raw")}})).await
     }
 
     /// Imports a file system with a kernel that is told this.

@@ -401,6 +401,8 @@ impl From<AssumeRoleError> for Refusal {
                 Self::new(400, "InvalidParameter.RoleSessionName", message)
             }
             AssumeRoleError::Duration { .. } => Self::new(400, "InvalidParameter.DurationSeconds", message),
+            AssumeRoleError::NoPolicy { name } => absent(Kind::Policy, &name),
+            AssumeRoleError::TooManyPolicies { .. } => Self::new(400, "InvalidParameter.Policy", message),
             AssumeRoleError::Document(_) => Self::new(400, "InvalidParameter.PolicyGrammar", message),
             AssumeRoleError::Failed(error) => error.into(),
         }

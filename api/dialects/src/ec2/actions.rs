@@ -63,6 +63,7 @@ mod modify_image_attribute;
 mod modify_instance_attribute;
 mod modify_instance_metadata_options;
 mod modify_network_interface_attribute;
+mod modify_security_group_rules;
 mod modify_volume;
 mod permissions;
 mod reboot_instances;
@@ -256,6 +257,7 @@ pub static ROWS: &[Row] = &[
     row!(Ec2, "ModifyInstanceAttribute", Changes, INSTANCES, modify_instance_attribute),
     row!(Ec2, "ModifyInstanceMetadataOptions", Changes, INSTANCES, modify_instance_metadata_options),
     row!(Ec2, "ModifyNetworkInterfaceAttribute", Changes, INTERFACE_AND_GROUPS, modify_network_interface_attribute),
+    row!(Ec2, "ModifySecurityGroupRules", Changes, GROUP, modify_security_group_rules),
     row!(Ec2, "ModifyVolume", Changes, VOLUME, modify_volume),
     row!(Ec2, "RebootInstances", Changes, INSTANCES, reboot_instances),
     row!(Ec2, "RegisterImage", Changes, &[Target::Every("image")], register_image),

@@ -387,9 +387,10 @@ impl From<AssumeRoleError> for Refusal {
             | AssumeRoleError::NotTrusted { .. }
             | AssumeRoleError::Absent { .. }
             | AssumeRoleError::AccountDisabled { .. } => Self::new(403, "AccessDenied", message),
-            AssumeRoleError::SessionName { .. } | AssumeRoleError::Duration { .. } => {
-                Self::new(400, "ValidationError", message)
-            }
+            AssumeRoleError::SessionName { .. }
+            | AssumeRoleError::Duration { .. }
+            | AssumeRoleError::NoPolicy { .. }
+            | AssumeRoleError::TooManyPolicies { .. } => Self::new(400, "ValidationError", message),
             AssumeRoleError::Document(_) => Self::new(400, "MalformedPolicyDocument", message),
             AssumeRoleError::Failed(error) => error.into(),
         }

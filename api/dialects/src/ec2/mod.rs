@@ -13,6 +13,8 @@ mod auth;
 mod errors;
 mod filters;
 mod ids;
+mod location;
+mod manifest;
 mod paging;
 mod parameters;
 mod query;
@@ -32,10 +34,10 @@ use compute::capacity::Amounts;
 use compute::compute::{Compute, Token};
 use compute::identity::{AccountId, Identity};
 use jiff::Timestamp;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use actions::{Coverage, coverage};
+pub use location::Images;
 pub use service::Service;
 
 use auth::Caller;
@@ -47,8 +49,8 @@ struct Inner {
     compute: Arc<Compute>,
     identity: Arc<Identity>,
     limits: crate::server::Limits,
-    /// The folder below which images are that can be registered.
-    images: Option<PathBuf>,
+    /// Where images may be that are registered by their location.
+    images: Images,
     /// Signatures of SOAP requests that were answered.
     nonces: crate::server::Nonces,
 }

@@ -2,7 +2,6 @@
 //! Whatever is refused is told in the cloud's form, with the same request id that the log has.
 
 use std::future::Future;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -19,6 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use super::actions::{self, Effect, Row};
 use super::auth::{self, Caller};
 use super::errors::Refusal;
+use super::location::Images;
 use super::parameters::Parameters;
 use super::query::{self, Asked, MAX_BODY_BYTES};
 use super::version::Api;
@@ -34,7 +34,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// The API of this core, which has recovered. Images below the folder can be registered by the API of 2007.
+    /// The API of this core, which has recovered. Only what is where `images` says can be registered by its location.
     ///
     /// # Errors
     ///
@@ -43,7 +43,7 @@ impl Service {
         compute: Arc<Compute>,
         identity: Arc<Identity>,
         limits: Limits,
-        images: Option<PathBuf>,
+        images: Images,
     ) -> Result<Self, ReadError> {
         let nonces = Nonces::open(Arc::clone(compute.store()), "soap-signature").await?;
         Ok(Self { inner: Arc::new(Inner { compute, identity, limits, images, nonces }) })

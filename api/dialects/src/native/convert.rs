@@ -530,7 +530,7 @@ pub fn new_rule(rule: &api::SecurityRule, account: &str) -> Result<resource::Sec
     };
     let direction = states::new_direction(rule.direction);
     let description = rule.description.as_ref().map(|text| text.as_str().to_owned()).unwrap_or_default();
-    Ok(resource::SecurityRule { direction, protocol, peer, description })
+    Ok(resource::SecurityRule { direction, protocol, peer, description, id: None })
 }
 
 /// A public address, with the instance that its interface is of.

@@ -259,6 +259,8 @@ impl Refusal for AssumeRoleError {
             Self::Duration { .. } => {
                 (ErrorCode::InvalidParameter, "ask for another time, or raise the role's limit")
             }
+            Self::NoPolicy { .. } => (ErrorCode::InvalidParameter, "create it first, or leave it out"),
+            Self::TooManyPolicies { .. } => (ErrorCode::InvalidParameter, "name fewer"),
             Self::Document(_) => {
                 (ErrorCode::InvalidParameter, "put the document right; nothing in it is skipped")
             }

@@ -2,9 +2,12 @@
 
 use compute::compute::{ComputeError, ImageChange, NewImage};
 use compute::id::ImageId;
+use compute::image_url;
+use compute::outside::{ImageSource, UrlSource};
 use compute::resource::{Image, ImageState, Job, Resource};
 use native_api::{
-    self as api, CreateImage, ErrorBody, ImageQuery, ImportImage, ImportSource, Page, SetTags, UpdateImage,
+    self as api, CreateImage, ErrorBody, HostPath, ImageQuery, ImageUrl, ImportImage, ImportSource, Page,
+    SetTags, UpdateImage,
 };
 
 use super::answer::{Answer, accepted, done, ok};
@@ -20,27 +23,46 @@ const CMDLINE: &str = "root=/dev/vda rw console=ttyS0";
 /// ImportImage.
 pub async fn import(call: &Call<'_>, mut request: ImportImage) -> Result<Answer, ErrorBody> {
     let token = request.client_token.take().map(|token| token_of(token, "native/ImportImage", &request));
-    let (path, sha256, kernel) = match request.source {
-        ImportSource::Disk(disk) => (disk.path, disk.sha256, None),
+    let (path, url, sha256, kernel) = match request.source {
+        ImportSource::Disk(disk) => (disk.path, disk.url, disk.sha256, None),
         ImportSource::FileSystem(it) => {
             let cmdline = it.cmdline.unwrap_or_else(|| CMDLINE.to_owned());
             let initrd = it.initrd.map(|initrd| String::from(initrd).into());
-            (it.path, it.sha256, Some((String::from(it.kernel).into(), initrd, cmdline)))
+            (it.path, it.url, it.sha256, Some((String::from(it.kernel).into(), initrd, cmdline)))
         }
     };
+    let (source, location) = source(path, url)?;
     let new = NewImage {
         name: request.name.into(),
         description: convert::words(request.description),
         architecture: states::new_architecture(request.architecture),
         kernel,
-        location: path.to_string(),
+        location,
         tags: convert::new_tags(&request.tags),
         token,
         ..NewImage::default()
     };
-    let source = String::from(path).into();
     let made = call.compute().import_image(call.account(), &new, source, sha256.map(Into::into)).await;
     begun(made)
+}
+
+/// Where an image comes from, and the same for people.
+fn source(path: Option<HostPath>, url: Option<ImageUrl>) -> Result<(ImageSource, String), ErrorBody> {
+    match (path, url) {
+        (Some(path), None) => {
+            let path = String::from(path);
+            Ok((ImageSource::File(path.clone().into()), path))
+        }
+        (None, Some(url)) => {
+            let url = image_url::ImageUrl::parse(url.as_str())
+                .map_err(|error| ComputeError::invalid("url", error.to_string()).refusal())?;
+            let location = url.to_string();
+            Ok((ImageSource::Url(UrlSource { url, within: Vec::new() }), location))
+        }
+        (None, None) | (Some(_), Some(_)) => {
+            Err(ComputeError::invalid("source", "has either a path or a url").refusal())
+        }
+    }
 }
 
 /// CreateImage.

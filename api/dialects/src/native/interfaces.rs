@@ -82,6 +82,7 @@ pub async fn update(
             tags: None,
         },
         security_groups: request.security_groups.map(|groups| groups.iter().map(id).collect()),
+        ..InterfaceChange::default()
     };
     let interface = call.compute().change_interface(call.account(), interface, &change).await.or_refuse()?;
     ok(&one(call, interface).await?)
@@ -89,7 +90,7 @@ pub async fn update(
 
 /// SetNetworkInterfaceTags.
 pub async fn set_tags(call: &Call<'_>, id: InterfaceId, request: SetTags) -> Result<Answer, ErrorBody> {
-    let change = InterfaceChange { words: tagged(&request), security_groups: None };
+    let change = InterfaceChange { words: tagged(&request), ..InterfaceChange::default() };
     let interface = call.compute().change_interface(call.account(), id, &change).await.or_refuse()?;
     ok(&one(call, interface).await?)
 }

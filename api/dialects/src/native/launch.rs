@@ -78,12 +78,7 @@ fn kind(request: &LaunchRequest, now: jiff::Timestamp) -> Result<InstanceRequest
         system_disk,
         disks,
         zone: None,
-        interfaces: vec![InterfaceRequest::New(LaunchInterface {
-            subnet: request.subnet.as_ref().map(id),
-            address: request.private_address,
-            security_groups: request.security_groups.iter().map(id).collect(),
-            ..LaunchInterface::default()
-        })],
+        interfaces: interfaces(request)?,
         public_address: match request.public_address {
             Some(true) => PublicAddress::Always,
             Some(false) | None => PublicAddress::Never,
@@ -95,6 +90,41 @@ fn kind(request: &LaunchRequest, now: jiff::Timestamp) -> Result<InstanceRequest
         protected: false,
         dialect: serde_json::Value::Null,
     })
+}
+
+/// The interfaces of a list of their own, or the one that the request itself describes.
+fn interfaces(request: &LaunchRequest) -> Result<Vec<InterfaceRequest>, ComputeError> {
+    let says_itself =
+        request.subnet.is_some() || request.private_address.is_some() || !request.security_groups.is_empty();
+    if request.network_interfaces.is_empty() {
+        return Ok(vec![InterfaceRequest::New(LaunchInterface {
+            subnet: request.subnet.as_ref().map(id),
+            address: request.private_address,
+            security_groups: request.security_groups.iter().map(id).collect(),
+            ..LaunchInterface::default()
+        })]);
+    }
+    if says_itself {
+        let why = "come with subnet, private_address and security_groups of their own, not with the launch's";
+        return Err(ComputeError::invalid("network_interfaces", why));
+    }
+    Ok(request.network_interfaces.iter().map(interface).collect())
+}
+
+fn interface(interface: &api::LaunchInterface) -> InterfaceRequest {
+    match interface {
+        api::LaunchInterface::New(new) => InterfaceRequest::New(LaunchInterface {
+            subnet: new.subnet.as_ref().map(id),
+            address: new.private_address,
+            security_groups: new.security_groups.iter().map(id).collect(),
+            delete_with_instance: new.delete_with_instance,
+            ..LaunchInterface::default()
+        }),
+        api::LaunchInterface::Existing(existing) => InterfaceRequest::Existing {
+            interface: id(&existing.id),
+            delete_with_instance: existing.delete_with_instance,
+        },
+    }
 }
 
 fn disk(disk: &api::DataDisk) -> Result<DiskRequest, ComputeError> {

@@ -102,6 +102,7 @@ pub async fn create_session(call: &Call<'_>, request: CreateSession) -> Result<A
         session: request.session_name.as_str(),
         duration_s: seconds(request.duration_seconds),
         policy: request.policy.as_ref().map(api::PolicyDocument::as_str),
+        policies: &[],
         form: KeyForm::Asia,
     };
     let made = call.identity().assume_role(&call.caller.access, &assume, call.now()).await.or_refuse()?;

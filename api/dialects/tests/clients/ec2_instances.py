@@ -166,6 +166,66 @@ def life(ec2, image):
     return told
 
 
+def interfaces(ec2, image):
+    """An instance with two new interfaces and one that was there, which outlives it and the next one."""
+    vpc = ec2.create_vpc(CidrBlock="10.30.0.0/16")["Vpc"]["VpcId"]
+    blocks = ["10.30.1.0/24", "10.30.2.0/24"]
+    front, back = (ec2.create_subnet(VpcId=vpc, CidrBlock=one)["Subnet"]["SubnetId"] for one in blocks)
+    group = ec2.create_security_group(GroupName="inner", Description="back", VpcId=vpc)["GroupId"]
+    mine = ec2.create_network_interface(SubnetId=back)["NetworkInterface"]["NetworkInterfaceId"]
+    once = {"ImageId": image, "MinCount": 1, "MaxCount": 1}
+    existing = {"DeviceIndex": 1, "NetworkInterfaceId": mine}
+    inner = {
+        "DeviceIndex": 2,
+        "SubnetId": back,
+        "Groups": [group],
+        "PrivateIpAddress": "10.30.2.77",
+        "Description": "inner",
+        "DeleteOnTermination": False,
+    }
+    wanted = [inner, existing, {"DeviceIndex": 0, "SubnetId": front}]
+    made = ec2.run_instances(NetworkInterfaces=wanted, **once)["Instances"][0]
+    wait(ec2, "instance_running", InstanceIds=[made["InstanceId"]])
+    used = refused(ec2.run_instances, NetworkInterfaces=[{**existing, "DeviceIndex": 0}], **once)
+    shown = [
+        [
+            one["Attachment"]["DeviceIndex"],
+            one["SubnetId"] == (front if one["Attachment"]["DeviceIndex"] == 0 else back),
+            one["Attachment"]["DeleteOnTermination"],
+            one["Description"],
+            [item["GroupName"] for item in one["Groups"]],
+        ]
+        for one in made["NetworkInterfaces"]
+    ]
+    goes = made["NetworkInterfaces"][2]
+    ec2.modify_network_interface_attribute(
+        NetworkInterfaceId=goes["NetworkInterfaceId"],
+        Attachment={"AttachmentId": goes["Attachment"]["AttachmentId"], "DeleteOnTermination": True},
+    )
+    ec2.terminate_instances(InstanceIds=[made["InstanceId"]])
+    wait(ec2, "instance_terminated", InstanceIds=[made["InstanceId"]])
+    left = ec2.describe_network_interfaces(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["NetworkInterfaces"]
+    kept = [[one["NetworkInterfaceId"] == mine, one["Status"]] for one in left]
+    again = ec2.run_instances(NetworkInterfaces=[{**existing, "DeviceIndex": 0}], **once)["Instances"][0]
+    wait(ec2, "instance_running", InstanceIds=[again["InstanceId"]])
+    ec2.terminate_instances(InstanceIds=[again["InstanceId"]])
+    wait(ec2, "instance_terminated", InstanceIds=[again["InstanceId"]])
+    wait(ec2, "network_interface_available", NetworkInterfaceIds=[mine])
+    ec2.delete_network_interface(NetworkInterfaceId=mine)
+    ec2.delete_security_group(GroupId=group)
+    for subnet in [front, back]:
+        ec2.delete_subnet(SubnetId=subnet)
+    ec2.delete_vpc(VpcId=vpc)
+    return {
+        "interfaces": [shown, kept, used],
+        "first_of": [
+            made["SubnetId"] == front,
+            made["PrivateIpAddress"] == made["NetworkInterfaces"][0]["PrivateIpAddress"],
+            again["NetworkInterfaces"][0]["NetworkInterfaceId"] == mine,
+        ],
+    }
+
+
 def volumes(ec2, instance):
     made = ec2.create_volume(
         AvailabilityZone="local-a",
@@ -329,6 +389,7 @@ def main(port, region, key, secret):
     image = ec2.describe_images(Owners=["self"])["Images"][0]["ImageId"]
     told = {"who": sts.get_caller_identity()["Arn"].rpartition(":")[2]}
     told.update(life(ec2, image))
+    told.update(interfaces(ec2, image))
     told.update(keys_and_tags(ec2, image))
     told.update(command_line(image, port, region, key, secret))
     wrong = boto3.client("ec2", **{**where, "aws_secret_access_key": "wrong"})

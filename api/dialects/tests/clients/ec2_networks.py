@@ -80,6 +80,11 @@ def main(port, region, key, secret):
     rules = [item for page in pages for item in page["SecurityGroupRules"]]
     told["rules"] = sorted([item["IsEgress"], item["IpProtocol"]] for item in rules)
     ids = [item["SecurityGroupRuleId"] for item in rules if item["GroupId"] == app and not item["IsEgress"]]
+    narrower = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "ReferencedGroupId": web, "Description": "shell"}
+    changed = {"SecurityGroupRuleId": ids[0], "SecurityGroupRule": narrower}
+    modified = ec2.modify_security_group_rules(GroupId=app, SecurityGroupRules=[changed])["Return"]
+    seen = ec2.describe_security_group_rules(SecurityGroupRuleIds=ids)["SecurityGroupRules"][0]
+    told["modified"] = [modified, seen["ToPort"], seen["ReferencedGroupInfo"]["GroupId"] == web, seen["Description"]]
     ec2.revoke_security_group_ingress(GroupId=app, SecurityGroupRuleIds=ids)
     everything = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
     ec2.revoke_security_group_egress(GroupId=app, IpPermissions=[everything])

@@ -11,7 +11,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use compute::capacity::Amounts;
 use compute::identity::{AccountId, Identity, KeyOwner};
-use dialects::ec2::Service;
+use compute::image_url::UrlPrefix;
+use dialects::ec2::{Images, Service};
 use dialects::server::Limits;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use quick_xml::Reader;
@@ -24,6 +25,9 @@ use super::world::Node;
 
 /// Longest time for anything that is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Below this, images can be registered by a URL.
+pub const IMAGE_URLS: &str = "https://images.example.org/pub/";
 
 /// Parameters.
 pub type Pairs<'a> = &'a [(&'a str, &'a str)];
@@ -79,8 +83,10 @@ impl Host {
         let identity = Identity::new(node.compute.store().clone(), node.compute.keys().clone());
         let identity = Arc::new(identity);
         let images = tempfile::tempdir().unwrap();
-        let folder = Some(images.path().to_owned());
-        let service = Service::open(node.compute.clone(), identity.clone(), limits, folder).await.unwrap();
+        let urls = vec![UrlPrefix::parse(IMAGE_URLS).unwrap()];
+        let where_from = Images { folder: Some(images.path().to_owned()), urls };
+        let service =
+            Service::open(node.compute.clone(), identity.clone(), limits, where_from).await.unwrap();
         let (address, ending) = serve(service).await;
         Self { node, identity, address, images, _ending: ending }
     }
@@ -88,7 +94,7 @@ impl Host {
     /// The address of the API as the next daemon serves it, for as long as what else is given is kept.
     pub async fn again(&self) -> (SocketAddr, watch::Sender<bool>) {
         let (compute, identity) = (self.node.compute.clone(), self.identity.clone());
-        serve(Service::open(compute, identity, Limits::default(), None).await.unwrap()).await
+        serve(Service::open(compute, identity, Limits::default(), Images::default()).await.unwrap()).await
     }
 
     /// An account, by its own key.

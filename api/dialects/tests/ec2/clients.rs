@@ -44,6 +44,7 @@ async fn an_unmodified_sdk_makes_networks_and_takes_them_down() {
         "app": [{"protocol": "-1", "ports": [null, null], "ranges": [], "groups": 1}],
         "used": "DependencyViolation",
         "rules": [[false, "-1"], [false, "tcp"], [true, "-1"], [true, "-1"]],
+        "modified": [true, 22, true, "shell"],
         "left": [[], []],
         "unknown": "InvalidPermission.NotFound",
         "once": true,
@@ -53,7 +54,7 @@ async fn an_unmodified_sdk_makes_networks_and_takes_them_down() {
         "full": ["DependencyViolation", "DependencyViolation"],
         "gone": "InvalidVpcID.NotFound",
         // All that have a row but for those that attach interfaces to instances.
-        "answered": 25,
+        "answered": 26,
     });
     assert_eq!(told, wanted);
 }
@@ -77,11 +78,21 @@ async fn unmodified_clients_walk_through_the_life_of_instances() {
         "ended": [400, "IncorrectInstanceState"],
         "ending": ["running", "running"],
         "filtered": 2,
+        "first_of": [true, true, true],
         "grown": [4, 6, [400, "InvalidParameterValue"]],
         "image": [true, true, [400, "InvalidAMIName.Duplicate"]],
         "image_gone": "InvalidAMIID",
         "in_use": [[400, "VolumeInUse"], [400, "VolumeInUse"], [400, "IncorrectState"]],
         "instance": {"devices": [["/dev/sda1", "attached", true], ["/dev/sdf", "attached", false]], "groups": ["web"], "key": "mine", "monitoring": "enabled", "private": true, "public": true, "root": "/dev/sda1", "tags": [{"Key": "Name", "Value": "web"}], "token": "once", "tokens": "required", "type": "m1.small", "zone": "local-a"},
+        "interfaces": [
+            [
+                [0, true, true, "", ["default"]],
+                [1, true, false, "", ["default"]],
+                [2, true, false, "inner", ["inner"]],
+            ],
+            [[true, "available"]],
+            [400, "InvalidNetworkInterface.InUse"],
+        ],
         "key_refused": [[400, "InvalidKeyPair.Duplicate"], [400, "InvalidKey.Format"], [400, "InvalidKeyPair.NotFound"]],
         "keys": ["-----BEGIN OPENSSH PRIVATE KEY-----", "ed25519", "AAAAC3NzaC1lZDI1NTE5"],
         "launched": ["pending", 2, true, [400, "IdempotentParameterMismatch"], [412, "DryRunOperation"]],
@@ -101,8 +112,8 @@ async fn unmodified_clients_walk_through_the_life_of_instances() {
         "volume_gone": [400, "InvalidVolume.NotFound"],
         "who": "root",
         "wrong": [403, "SignatureDoesNotMatch"],
-        // All of instances, volumes, snapshots, images, keys and tags, and one of groups.
-        "answered": 36,
+        // All of instances, volumes, snapshots, images, keys and tags, and what they need of networks.
+        "answered": 45,
     });
     assert_eq!(told, wanted);
 }

@@ -82,7 +82,8 @@ async fn what_is_missing_or_malformed_is_refused_by_its_name() {
         ("ModifyVolume", &[("Size", "2")], "MissingParameter"),
         ("RebootInstances", &[], "MissingParameter"),
         ("RegisterImage", &[], "MissingParameter"),
-        ("RegisterImage", &[("Name", "x"), ("ImageLocation", "b/m.xml")], "UnsupportedOperation"),
+        ("RegisterImage", &[("Name", "x"), ("ImageLocation", "b/m.xml")], "InvalidManifest"),
+        ("RegisterImage", &[("Name", "x"), ("ImageLocation", "http://10.0.0.1/")], "InvalidParameterValue"),
         ("RegisterImage", &[("Name", "x")], "MissingParameter"),
         ("RegisterImage", &[("Name", "x"), ("Architecture", "vax")], "InvalidParameterValue"),
         (

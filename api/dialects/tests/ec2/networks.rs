@@ -7,7 +7,7 @@ use serde_json::json;
 use super::caller::{Answered, Caller, Host, Pairs};
 
 /// The one value of an element that is made once.
-fn one(answer: &Answered, name: &str) -> String {
+pub fn one(answer: &Answered, name: &str) -> String {
     let all = answer.all(name);
     assert_eq!(all.len(), 1, "{name} in {}", answer.text);
     all[0].clone()
@@ -18,7 +18,7 @@ pub async fn made(caller: &Caller, action: &str, more: Pairs<'_>, id: &str) -> S
 }
 
 /// A permission of a list: everybody by TCP.
-const WEB: Pairs<'_> = &[
+pub const WEB: Pairs<'_> = &[
     ("IpPermissions.1.IpProtocol", "tcp"),
     ("IpPermissions.1.FromPort", "80"),
     ("IpPermissions.1.ToPort", "443"),
@@ -27,7 +27,7 @@ const WEB: Pairs<'_> = &[
     ("IpPermissions.1.IpRanges.2.CidrIp", "192.0.2.1/32"),
 ];
 
-fn with<'a>(first: Pairs<'a>, more: Pairs<'a>) -> Vec<(&'a str, &'a str)> {
+pub fn with<'a>(first: Pairs<'a>, more: Pairs<'a>) -> Vec<(&'a str, &'a str)> {
     [first, more].concat()
 }
 
@@ -643,6 +643,7 @@ async fn policies_are_asked_for_what_is_named() {
         "DetachNetworkInterface",
         "DisassociateAddress",
         "ModifyNetworkInterfaceAttribute",
+        "ModifySecurityGroupRules",
         "ReleaseAddress",
         "RevokeSecurityGroupEgress",
         "RevokeSecurityGroupIngress",

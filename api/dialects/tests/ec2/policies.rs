@@ -6,14 +6,14 @@ use super::caller::{Caller, Host};
 use super::instances::{host, running};
 
 /// A user with a key.
-async fn user(host: &Host, root: &Caller, name: &str) -> Caller {
+pub async fn user(host: &Host, root: &Caller, name: &str) -> Caller {
     let now = host.node.compute.clock().now();
     host.identity.create_user(root.account, name, "", now).await.unwrap();
     host.key(root.account, &KeyOwner::User(name.to_owned())).await
 }
 
 /// Gives a user a policy that allows these actions on these resources.
-async fn allow(host: &Host, root: &Caller, user: &str, policy: &str, actions: &str, resources: &str) {
+pub async fn allow(host: &Host, root: &Caller, user: &str, policy: &str, actions: &str, resources: &str) {
     let now = host.node.compute.clock().now();
     let document = format!(
         r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":{actions},"Resource":{resources}}}]}}"#

@@ -198,7 +198,7 @@ async fn what_is_not_signed_or_asks_for_nothing_is_refused_in_its_apis_form() {
     }
 }
 
-const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",
+pub const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",
     "Principal":{"AWS":"arn:aws:iam::ACCOUNT:root"}}]}"#;
 
 #[tokio::test]

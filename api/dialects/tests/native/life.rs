@@ -187,6 +187,32 @@ async fn guests_believe_to_be_in_a_cloud() {
 }
 
 #[tokio::test]
+async fn images_of_servers() {
+    let node = Node::start().await;
+    let client = node.operator();
+    let url = "https://images.example.org/debian.qcow2?signature=secret";
+    node.world.real().served.insert(url.to_owned(), vec![0; 4096]);
+    let body =
+        |url: &str| json!({ "name": "deb", "client_token": url, "source": { "disk": { "url": url } } });
+    let job: api::Job = client.post("/v1/image-imports", &body(url)).await.read();
+    client.until(&format!("/v1/jobs/{}", job.id), "/state", "succeeded").await;
+    let again: api::Job = client.post("/v1/image-imports", &body(url)).await.read();
+    assert_eq!((job.id, job.image), (again.id, again.image));
+    let missing = json!({ "name": "missing", "source": { "file_system": {
+        "url": "http://images.example.org/root.img", "kernel": "/i/vmlinuz" } } });
+    let job: api::Job = client.post("/v1/image-imports", &missing).await.read();
+    let failed = client.until(&format!("/v1/jobs/{}", job.id), "/state", "failed").await;
+    assert_eq!(failed["error"]["code"], "invalid_parameter");
+    assert!(failed["error"]["message"].as_str().unwrap().contains("404"), "{failed}");
+    for disk in
+        [json!({}), json!({ "path": "/i/x", "url": url }), json!({ "url": "https://me:word@a.example/" })]
+    {
+        let body = json!({ "name": "bad", "source": { "disk": disk } });
+        client.post("/v1/image-imports", &body).await.refused(ErrorCode::InvalidParameter);
+    }
+}
+
+#[tokio::test]
 async fn images_and_jobs() {
     let node = Node::start().await;
     let client = node.operator();

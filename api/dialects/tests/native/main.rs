@@ -7,6 +7,7 @@ mod certificates;
 mod client;
 mod connect;
 mod errors;
+mod interfaces;
 mod life;
 mod limits;
 mod pages;

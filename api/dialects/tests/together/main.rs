@@ -44,7 +44,9 @@ impl Host {
     async fn start() -> Self {
         let host = alibaba::Host::start().await;
         let (compute, identity) = (host.node.compute.clone(), host.identity.clone());
-        let service = dialects::ec2::Service::open(compute, identity, Limits::default(), None).await.unwrap();
+        let service = dialects::ec2::Service::open(compute, identity, Limits::default(), Default::default())
+            .await
+            .unwrap();
         let (address, ending) = ec2::serve(service).await;
         let caller = host.root().await;
         let time = caller.time.clone();

@@ -15,6 +15,7 @@ use compute::dns::Domains;
 use compute::id::{ImageId, InterfaceId};
 use compute::identity::{AccountId, Identity};
 use compute::lifecycle::{AfterHostReboot, OnFailure, OnPowerOff, Rules};
+use compute::outside::ImageSource;
 use compute::resource::{Catalog, Cloud, ImageState, Instance, MetadataOptions, Tags, Zone};
 use compute::secrets::{SealingKey, SealingKeys};
 use compute::store::MemoryStore;
@@ -222,7 +223,10 @@ async fn image(compute: &Arc<Compute>, account: &str) -> ImageId {
         location: "my-amis/spamd-image.manifest.xml".to_owned(),
         ..NewImage::default()
     };
-    let (image, _) = compute.import_image(account, &new, "/images/good.raw".into(), None).await.unwrap();
+    let (image, _) = compute
+        .import_image(account, &new, ImageSource::File("/images/good.raw".into()), None)
+        .await
+        .unwrap();
     let image = image.unwrap();
     let codes = ImageChange { product_codes: Some(vec!["774F4FF8".to_owned()]), ..ImageChange::default() };
     compute.change_image(account, image.id, &codes).await.unwrap();

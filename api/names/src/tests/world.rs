@@ -14,6 +14,7 @@ use compute::compute::{
 use compute::dns::Domains;
 use compute::id::{ImageId, InstanceId, SubnetId};
 use compute::lifecycle::{Action, AfterHostReboot, OnFailure, OnPowerOff, Rules};
+use compute::outside::ImageSource;
 use compute::resource::{Catalog, Cloud, ImageState, Instance, MetadataOptions, NetworkOf, Tags};
 use compute::secrets::{SealingKey, SealingKeys};
 use compute::store::MemoryStore;
@@ -215,7 +216,10 @@ pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 async fn image(compute: &Arc<Compute>) -> ImageId {
     let new = NewImage { name: "debian".to_owned(), public: true, ..NewImage::default() };
-    let (image, _) = compute.import_image(ACCOUNT, &new, "/images/good.raw".into(), None).await.unwrap();
+    let (image, _) = compute
+        .import_image(ACCOUNT, &new, ImageSource::File("/images/good.raw".into()), None)
+        .await
+        .unwrap();
     let id = image.unwrap().id;
     let available = async {
         while compute.image(ACCOUNT, id).await.unwrap().state != ImageState::Available {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use native_api::{
-    Architecture, Description, Endpoint, HostPath, Image, ImageQuery, ImportDisk, ImportFileSystem,
+    Architecture, Description, Endpoint, HostPath, Image, ImageQuery, ImageUrl, ImportDisk, ImportFileSystem,
     ImportImage, ImportSource, Operation, ResourceName, Sha256, Tags, UpdateImage,
 };
 
@@ -16,6 +16,7 @@ use crate::{Context, names};
 const EXAMPLES: &str = "\
 Examples:
   bothy image import debian-12.qcow2 --name debian --wait
+  bothy image import https://images.example.org/debian-12.qcow2 --sha256 DIGITS --wait
   bothy image import root.img --kernel vmlinuz --initrd initrd.img --wait";
 
 /// What can be done with images.
@@ -55,11 +56,12 @@ pub enum Command {
     },
 }
 
-/// Import an image from a file on the daemon's host; for the operator
+/// Import an image from a file on the daemon's host, or from a URL that the daemon fetches; for the operator
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Import {
-    /// A disk image, raw, qcow2 or VHD; with --kernel, a file system
+    /// A disk image, raw, qcow2 or VHD: a file or an http or https URL; with --kernel, a file system
+    #[arg(value_name = "FILE_OR_URL")]
     file: PathBuf,
     /// What to call it. Default: the file's name without its ending
     #[arg(long)]
@@ -67,7 +69,7 @@ pub struct Import {
     /// What it is
     #[arg(long)]
     description: Option<Description>,
-    /// What the file must hash to
+    /// What the file, or the disk in it, must hash to
     #[arg(long, value_name = "DIGITS")]
     sha256: Option<Sha256>,
     /// Boot the file with this kernel, instead of what a whole disk boots by itself
@@ -141,21 +143,22 @@ pub async fn run(context: &Context, command: &Command) -> Result<(), Failure> {
 
 async fn import(context: &Context, arguments: &Import) -> Result<(), Failure> {
     let path = |path: &Path| host_path(context, path);
+    let url = url_of(&arguments.file).map(names::given::<ImageUrl>).transpose()?;
+    let file = if url.is_some() { None } else { Some(path(&arguments.file)?) };
     let source = match &arguments.kernel {
         Some(kernel) => ImportSource::FileSystem(ImportFileSystem {
-            path: path(&arguments.file)?,
+            path: file,
+            url,
             sha256: arguments.sha256.clone(),
             kernel: path(kernel)?,
             initrd: arguments.initrd.as_deref().map(path).transpose()?,
             cmdline: arguments.cmdline.clone(),
         }),
-        None => {
-            ImportSource::Disk(ImportDisk { path: path(&arguments.file)?, sha256: arguments.sha256.clone() })
-        }
+        None => ImportSource::Disk(ImportDisk { path: file, url, sha256: arguments.sha256.clone() }),
     };
     let name = match &arguments.name {
         Some(name) => name.clone(),
-        None => names::given(&arguments.file.file_stem().unwrap_or_default().to_string_lossy())?,
+        None => names::given(&name_of(&arguments.file))?,
     };
     let request = ImportImage {
         name,
@@ -174,6 +177,20 @@ async fn import(context: &Context, arguments: &Import) -> Result<(), Failure> {
         Some(image) => show(context, &context.client.get_image(image).await?),
         None => job::show(context, &done),
     }
+}
+
+/// The same as a URL, if it is one.
+fn url_of(file: &Path) -> Option<&str> {
+    file.to_str().filter(|text| text.starts_with("http://") || text.starts_with("https://"))
+}
+
+/// The name of a file without its ending; of a URL, without what is behind its path.
+fn name_of(file: &Path) -> String {
+    let path = match url_of(file) {
+        Some(url) => Path::new(url.split(['?', '#']).next().unwrap_or_default()),
+        None => file,
+    };
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// The path as the daemon finds it: from the root on, and through no link that this user sees and the daemon does not.

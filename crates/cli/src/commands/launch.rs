@@ -1,14 +1,15 @@
 //! `bothy launch`: instances of an image.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use jiff::{Timestamp, ToSpan};
 use native_api::{
-    AfterHostReboot, Charge, ClientToken, Cloud, Count, DataDisk, DiskContent, HostName, Instance,
-    InstanceState, InstanceType, InstanceTypeName, KeyPairName, LaunchCount, LaunchPreview, LaunchRequest,
-    Launched, MAX_USER_DATA_BYTES, MetadataOptions, OnPowerOff, Operation, PageQuery, PayAsYouGo,
-    PrincipalName, ResourceName, Rules, SizeGib, SnapshotId, SystemDisk, TagKey, TagValue, UserData,
-    VolumeType,
+    AfterHostReboot, Charge, ClientToken, Cloud, Count, DataDisk, DiskContent, ExistingLaunchInterface,
+    HostName, Instance, InstanceState, InstanceType, InstanceTypeName, KeyPairName, LaunchCount,
+    LaunchInterface, LaunchPreview, LaunchRequest, Launched, MAX_USER_DATA_BYTES, MetadataOptions,
+    NetworkInterfaceId, NewLaunchInterface, OnPowerOff, Operation, PageQuery, PayAsYouGo, PrincipalName,
+    ResourceName, Rules, SizeGib, SnapshotId, SystemDisk, TagKey, TagValue, UserData, VolumeType,
 };
 
 use super::{Wait, all_tags, instance, read_text, tag};
@@ -22,6 +23,7 @@ Examples:
   bothy launch debian --ephemeral --user-data job.sh       gone when it powers off
   bothy launch debian --disk 20 --data-disk 100 --data-disk snap-1a2b3c4d,keep
   bothy launch debian --subnet front --group web --public-address
+  bothy launch debian --interface front --interface back:10.0.2.9,keep
   bothy launch debian --for 2h                             terminated after that
   bothy launch debian --cloud ec2                          its cloud-init believes to be in EC2";
 
@@ -60,7 +62,11 @@ pub struct Arguments {
     subnet: Option<String>,
     /// Its address in the subnet. Default: a free one
     #[arg(long, value_name = "ADDRESS")]
-    address: Option<std::net::Ipv4Addr>,
+    address: Option<Ipv4Addr>,
+    /// A network interface: SUBNET or SUBNET:ADDRESS for a new one, by the subnet's name or id, or the id of one that is
+    /// there; may be given several times, in their order. With ,keep behind it a new one outlives the instance, as others do
+    #[arg(long, value_name = "INTERFACE", value_parser = interface, conflicts_with_all = ["subnet", "address"])]
+    interface: Vec<Wanted>,
     /// Give it a public address, or none
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     public_address: Option<bool>,
@@ -168,7 +174,15 @@ async fn request(context: &Context, arguments: &Arguments) -> Result<LaunchReque
         Some(text) => Some(names::subnet(client, text).await?),
         None => None,
     };
-    let security_groups = names::groups_of_subnet(client, &arguments.group, subnet.as_ref()).await?;
+    let mut network_interfaces = Vec::with_capacity(arguments.interface.len());
+    for wanted in &arguments.interface {
+        network_interfaces.push(named(context, wanted, &arguments.group).await?);
+    }
+    let security_groups = match network_interfaces.is_empty() {
+        true => names::groups_of_subnet(client, &arguments.group, subnet.as_ref()).await?,
+        // Each of the interfaces has them.
+        false => Vec::new(),
+    };
     Ok(LaunchRequest {
         image,
         instance_type: match &arguments.instance_type {
@@ -182,6 +196,7 @@ async fn request(context: &Context, arguments: &Arguments) -> Result<LaunchReque
         host_name: arguments.host_name.clone(),
         system_disk,
         data_disks: arguments.data_disk.clone(),
+        network_interfaces,
         subnet,
         private_address: arguments.address,
         security_groups,
@@ -214,6 +229,52 @@ fn count(text: &str) -> Result<Count, String> {
 
 fn cloud(text: &str) -> Result<Cloud, String> {
     serde_json::from_value(text.into()).map_err(|_| "expected native, ec2, alibaba or huawei".into())
+}
+
+/// A network interface as it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Wanted {
+    Existing(NetworkInterfaceId),
+    New { subnet: String, address: Option<Ipv4Addr>, keep: bool },
+}
+
+fn interface(text: &str) -> Result<Wanted, String> {
+    let (what, keep) = text.strip_suffix(",keep").map_or((text, false), |what| (what, true));
+    if what.starts_with("eni-") {
+        if keep {
+            return Err("one that is there outlives the instance anyway".into());
+        }
+        return what.parse().map(Wanted::Existing).map_err(|error: native_api::TextError| error.to_string());
+    }
+    let (subnet, address) = match what.split_once(':') {
+        Some((subnet, address)) => (subnet, Some(address.parse().map_err(|_| "expected an IPv4 address")?)),
+        None => (what, None),
+    };
+    if subnet.is_empty() {
+        return Err("expected the name or the id of a subnet".into());
+    }
+    Ok(Wanted::New { subnet: subnet.to_owned(), address, keep })
+}
+
+/// The interface with its subnet and its groups by their ids.
+async fn named(context: &Context, wanted: &Wanted, groups: &[String]) -> Result<LaunchInterface, Failure> {
+    let client = &context.client;
+    match wanted {
+        Wanted::Existing(id) => Ok(LaunchInterface::Existing(ExistingLaunchInterface {
+            id: id.clone(),
+            delete_with_instance: false,
+        })),
+        Wanted::New { subnet, address, keep } => {
+            let subnet = names::subnet(client, subnet).await?;
+            let security_groups = names::groups_of_subnet(client, groups, Some(&subnet)).await?;
+            Ok(LaunchInterface::New(NewLaunchInterface {
+                subnet: Some(subnet),
+                private_address: *address,
+                security_groups,
+                delete_with_instance: !keep,
+            }))
+        }
+    }
 }
 
 fn data_disk(text: &str) -> Result<DataDisk, String> {
@@ -265,6 +326,21 @@ mod tests {
         assert_eq!(disk("snap-1a2b3c4d:20,keep").size_gib.unwrap().get(), 20);
         for text in ["", "0", "70000", "swap", "swap:1,keep", "snap-1", "disk:5", "10,", "-1"] {
             assert!(data_disk(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn interfaces_are_read_as_they_are_written() {
+        let new = |subnet: &str, address: Option<&str>, keep| Wanted::New {
+            subnet: subnet.to_owned(),
+            address: address.map(|address| address.parse().unwrap()),
+            keep,
+        };
+        assert_eq!(interface("front"), Ok(new("front", None, false)));
+        assert_eq!(interface("back:10.0.2.9,keep"), Ok(new("back", Some("10.0.2.9"), true)));
+        assert_eq!(interface("eni-1a2b3c4d"), Ok(Wanted::Existing("eni-1a2b3c4d".parse().unwrap())));
+        for text in ["", ":10.0.2.9", "front:10.0.2", "eni-1", "eni-1a2b3c4d,keep", ",keep"] {
+            assert!(interface(text).is_err(), "{text}");
         }
     }
 

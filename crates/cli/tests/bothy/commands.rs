@@ -231,6 +231,27 @@ fn a_launch_asks_for_what_was_said() {
 }
 
 #[test]
+fn a_launch_asks_for_interfaces_in_their_order() {
+    let user = User::new();
+    user.succeed(
+        "launch ami-00000001 --type m1.small --interface subnet-00000001:10.0.1.9 --interface eni-00000001 \
+                  --interface subnet-00000002,keep --group sg-00000001",
+    );
+    let asked = user.daemon.asked().pop().unwrap();
+    let groups = json!(["sg-00000001"]);
+    assert_eq!(
+        asked.body["network_interfaces"],
+        json!([
+            { "new": { "subnet": "subnet-00000001", "private_address": "10.0.1.9", "security_groups": groups,
+                "delete_with_instance": true } },
+            { "existing": { "id": "eni-00000001", "delete_with_instance": false } },
+            { "new": { "subnet": "subnet-00000002", "security_groups": groups, "delete_with_instance": false } },
+        ])
+    );
+    assert!(asked.body.get("security_groups").is_none() && asked.body.get("subnet").is_none());
+}
+
+#[test]
 fn waiting_sees_the_state_come() {
     let user = User::new();
     let state = |state: &str| (200, samples::with("Instance", json!({ "state": state })));
@@ -291,6 +312,24 @@ fn an_image_is_imported_from_where_the_daemon_finds_it() {
     assert_eq!(operations, [ImportImage, GetJob, GetJob, GetImage]);
     assert_eq!(asked[0].body["source"]["file_system"]["kernel"], json!(whole));
     assert_eq!(user.run("image import missing.raw").code, 3);
+}
+
+#[test]
+fn an_image_is_imported_from_where_the_daemon_fetches_it() {
+    let user = User::new();
+    let url = "https://images.example.org/debian-12.qcow2?signature=a.b";
+    user.succeed(&format!("image import {url} --sha256 {}", "0".repeat(64)));
+    let asked = user.daemon.asked().pop().unwrap();
+    let source = json!({ "disk": { "url": url, "sha256": "0".repeat(64) } });
+    assert_eq!(asked.body, json!({ "name": "debian-12", "source": source, "architecture": "x86_64" }));
+    fs::write(user.home().join("vmlinuz"), "kernel").unwrap();
+    user.succeed("image import http://images.example.org/root.img --kernel vmlinuz --name root");
+    let asked = user.daemon.asked().pop().unwrap();
+    let kernel = user.home().join("vmlinuz").canonicalize().unwrap();
+    let source = json!({ "file_system": { "url": "http://images.example.org/root.img", "kernel": kernel } });
+    assert_eq!(asked.body["source"], source);
+    assert_eq!(user.run("image import https://").code, 2);
+    assert!(user.daemon.asked().is_empty());
 }
 
 #[test]

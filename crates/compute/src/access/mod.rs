@@ -67,8 +67,8 @@ pub struct Caller {
     pub principal: Principal,
     /// The policies of the user or role, of its groups as well.
     pub policies: Vec<NamedPolicy>,
-    /// What the session was narrowed to when its credentials were given.
-    pub session: Option<PermissionPolicy>,
+    /// What the session was narrowed to when its credentials were given: to what these policies say together.
+    pub session: Option<Vec<NamedPolicy>>,
 }
 
 /// Who of an account calls.
@@ -123,7 +123,9 @@ pub enum Decision {
     },
     /// The caller's policies allow it, and what its session was narrowed to denies it.
     DeniedBySession {
-        /// The first statement of the session's policy that does.
+        /// The first of the session's policies that does.
+        policy: String,
+        /// The first of its statements that does.
         statement: usize,
     },
     /// No policy allows it.
@@ -152,10 +154,10 @@ pub fn authorize(caller: &Caller, request: &Request<'_>) -> Decision {
         Principal::User { .. } | Principal::Role { .. } => decide(&caller.policies, request),
     };
     let Some(session) = caller.session.as_ref().filter(|_| decision.is_allowed()) else { return decision };
-    match verdict(session.statements(), request) {
-        Some((Effect::Allow, _)) => decision,
-        Some((Effect::Deny, statement)) => Decision::DeniedBySession { statement },
-        None => Decision::NotInSession,
+    match decide(session, request) {
+        Decision::DeniedBy { policy, statement } => Decision::DeniedBySession { policy, statement },
+        narrowed if narrowed.is_allowed() => decision,
+        _ => Decision::NotInSession,
     }
 }
 
@@ -280,14 +282,23 @@ mod tests {
     #[test]
     fn a_session_narrows_and_never_widens() {
         let mut caller = user(vec![allow("ecs:*")]);
-        caller.session = Some(allow("*").policy);
+        caller.session = Some(vec![allow("*")]);
         assert_eq!(asked(&caller, "kms:Decrypt", "k"), Decision::NotAllowed);
-        caller.session = Some(allow("ecs:Describe*").policy);
+        caller.session = Some(vec![allow("ecs:Describe*")]);
         assert_eq!(asked(&caller, "ecs:DescribeInstances", "*"), by("ecs:*", 1));
         assert_eq!(asked(&caller, "ecs:StopInstance", "i"), Decision::NotInSession);
-        caller.session = Some(deny("ecs:Stop*").policy);
-        assert_eq!(asked(&caller, "ecs:StopInstance", "i"), Decision::DeniedBySession { statement: 1 });
+        let denied = Decision::DeniedBySession { policy: "not ecs:Stop*".to_owned(), statement: 1 };
+        caller.session = Some(vec![deny("ecs:Stop*")]);
+        assert_eq!(asked(&caller, "ecs:StopInstance", "i"), denied);
         caller.principal = Principal::Root;
+        assert_eq!(asked(&caller, "ecs:StartInstance", "i"), Decision::NotInSession);
+        // Several are one: whatever any allows and none denies.
+        caller.session = Some(vec![allow("ecs:Describe*"), allow("ecs:St*"), deny("ecs:Stop*")]);
+        assert_eq!(asked(&caller, "ecs:StartInstance", "i"), Decision::AllowedAsRoot);
+        assert_eq!(asked(&caller, "ecs:StopInstance", "i"), denied);
+        assert_eq!(asked(&caller, "ecs:RebootInstance", "i"), Decision::NotInSession);
+        // None that is left is nothing that is allowed.
+        caller.session = Some(Vec::new());
         assert_eq!(asked(&caller, "ecs:StartInstance", "i"), Decision::NotInSession);
         caller.session = None;
         assert_eq!(asked(&caller, "ecs:StartInstance", "i"), Decision::AllowedAsRoot);
@@ -359,8 +370,8 @@ mod tests {
                 caller.principal = Principal::Root;
             }
             let before = asked(&caller, action, "r");
-            for NamedPolicy { policy, .. } in session {
-                caller.session = Some(policy);
+            for count in 0..=session.len() {
+                caller.session = Some(session[..count].to_vec());
                 let after = asked(&caller, action, "r");
                 prop_assert!(before.is_allowed() || after == before);
             }

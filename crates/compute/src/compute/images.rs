@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::launch::{MAX_VOLUME_GIB, check_name};
 use super::{Compute, ComputeError, Listed, NewSnapshot, Token};
 use crate::id::{ImageId, SnapshotId};
+use crate::outside::{Beginning, HostError, ImageSource, UrlSource};
 use crate::resource::{Architecture, Image, ImageBoot, ImageState, Job, JobKind, Resource, Snapshot, Tags};
 use crate::store::{Condition, Transaction, put};
 
@@ -107,7 +108,7 @@ impl Compute {
         self.list_under(&prefix, after, limit, |image: &Image| image.is_for(account) && wanted(image)).await
     }
 
-    /// Makes an image of a file on the host.
+    /// Makes an image of a file, on the host or on a server.
     ///
     /// # Errors
     ///
@@ -116,7 +117,7 @@ impl Compute {
         self: &Arc<Self>,
         account: &str,
         new: &NewImage,
-        source: PathBuf,
+        source: ImageSource,
         sha256: Option<String>,
     ) -> Result<(Option<Image>, Job), ComputeError> {
         if let Some(result) = self.used_token(account, new.token.as_ref()).await? {
@@ -125,6 +126,15 @@ impl Compute {
         let image = self.new_image(account, new, None).await?;
         let kind = JobKind::ImportImage { image: image.id, source, sha256 };
         self.begin_image(account, image, kind, new.token.as_ref(), Transaction::default()).await
+    }
+
+    /// The first bytes of what a server has: what kind of image it is can be seen by them.
+    ///
+    /// # Errors
+    ///
+    /// It is not there, or does not come within seconds.
+    pub async fn peek(&self, source: &UrlSource, bytes: usize) -> Result<Beginning, HostError> {
+        self.disks.peek(source, bytes).await
     }
 
     /// Makes an image of a snapshot. It boots as the image did that the snapshot's disk was made of, if that is still there.

@@ -42,6 +42,8 @@ pub struct InterfaceChange {
     pub words: WordsChange,
     /// Its security groups, all of them.
     pub security_groups: Option<Vec<SecurityGroupId>>,
+    /// Whether it goes with the instance that has it.
+    pub delete_with_instance: Option<bool>,
 }
 
 impl Compute {
@@ -113,7 +115,7 @@ impl Compute {
     ///
     /// # Errors
     ///
-    /// There is none of this id, or something is not there or makes no sense.
+    /// There is none of this id, something is not there or makes no sense, or no instance has it that it could go with.
     pub async fn change_interface(
         &self,
         account: &str,
@@ -135,6 +137,12 @@ impl Compute {
                 change.words.apply(&mut interface.name, &mut interface.description, &mut interface.tags);
                 if let Some(groups) = &change.security_groups {
                     interface.security_groups.clone_from(groups);
+                }
+                if let Some(delete) = change.delete_with_instance {
+                    if interface.instance.is_none() {
+                        return Err(not_attached(id));
+                    }
+                    interface.delete_with_instance = delete;
                 }
                 Ok(())
             })
@@ -196,8 +204,7 @@ impl Compute {
         for _ in 0..TRIES {
             let mut kept = self.get_owned::<Interface>(account, &id.to_string()).await?;
             let Some(instance) = kept.value.instance.take() else {
-                let (what, id, state) = (Interface::NAME, id.to_string(), "free".to_owned());
-                return Err(ComputeError::WrongState { what, id, state, wanted: "attached" });
+                return Err(not_attached(id));
             };
             let mut owner = self.get_owned::<Instance>(account, &instance.to_string()).await?;
             without_vm(&owner.value)?;
@@ -260,6 +267,11 @@ impl Compute {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+fn not_attached(id: InterfaceId) -> ComputeError {
+    let (what, id, state) = (Interface::NAME, id.to_string(), "free".to_owned());
+    ComputeError::WrongState { what, id, state, wanted: "attached" }
 }
 
 pub(super) fn in_use(id: InterfaceId, by: &InstanceId) -> ComputeError {

@@ -1,14 +1,14 @@
 //! Jobs: what takes long. On record before it is begun, begun again after a restart, and ended in the same transaction as
 //! what it changes. What removes is tried until it is done; what makes may fail, and then leaves nothing but its reason.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::effects::Again;
 use super::images::name_key;
 use super::{Compute, ComputeError, Listed};
 use crate::id::{ImageId, JobId, SnapshotId, VolumeId};
-use crate::outside::{DiskContent, Done, HostError, ImportedDisk, Progressing};
+use crate::outside::{DiskContent, Done, HostError, ImageSource, ImportedDisk, Progressing};
 use crate::resource::{
     Image, ImageBoot, ImageState, Job, JobError, JobKind, JobState, Resource, Snapshot, SnapshotState,
     Volume, VolumeState, owned_key,
@@ -85,7 +85,7 @@ impl Compute {
         let mut again = Again::new(self, job.id, job.kind.name());
         let failed = loop {
             match self.attempt(job).await {
-                Ok(()) => return,
+                Ok(()) => return self.forget_fetched(job).await,
                 Err(error) if job.kind.may_fail() && is_final(&error) => break error,
                 // Somebody changed the same meanwhile: what is on record is looked at again.
                 Err(ComputeError::Contended { .. }) => {}
@@ -96,6 +96,18 @@ impl Compute {
         let state = JobState::Failed(job_error(&failed));
         let mut again = Again::new(self, job.id, "keep that it failed");
         while let Err(error) = self.fail(job, &state).await {
+            again.after(&error).await;
+        }
+        self.forget_fetched(job).await;
+    }
+
+    /// Removes what was fetched for a job that ended: not before that is on record, as it would be fetched again else.
+    async fn forget_fetched(&self, job: &Job) {
+        if !matches!(&job.kind, JobKind::ImportImage { source: ImageSource::Url(_), .. }) {
+            return;
+        }
+        let mut again = Again::new(self, job.id, "remove what was fetched");
+        while let Err(error) = self.disks.delete_fetched(job.id).await {
             again.after(&error).await;
         }
     }
@@ -110,6 +122,7 @@ impl Compute {
     }
 
     async fn attempt(self: &Arc<Self>, job: &Job) -> Result<(), ComputeError> {
+        let file = self.source_of(job).await?;
         // Two images may have one content: who removes it, or counts on it, says so on record before the next one looks.
         let (_making, _removing) = match job.kind {
             JobKind::ImportImage { .. } | JobKind::CopyImage { .. } => {
@@ -121,25 +134,43 @@ impl Compute {
             }
             JobKind::CreateSnapshot { .. } | JobKind::DeleteSnapshot { .. } => (None, None),
         };
-        let changes = self.work(job).await?;
+        let changes = self.work(job, &file).await?;
         self.end_job(job, JobState::Succeeded {}, changes).await
+    }
+
+    /// The file that an image is made of. One that has to be fetched first may take hours, and holds nobody up meanwhile.
+    async fn source_of(self: &Arc<Self>, job: &Job) -> Result<PathBuf, ComputeError> {
+        match &job.kind {
+            JobKind::ImportImage { source: ImageSource::File(file), .. } => Ok(file.clone()),
+            JobKind::ImportImage { source: ImageSource::Url(source), .. } => {
+                Ok(self.disks.fetch(job.id, source, self.progress_of(job)).await?)
+            }
+            JobKind::CopyImage { .. }
+            | JobKind::DeleteImage { .. }
+            | JobKind::CreateVolume { .. }
+            | JobKind::GrowVolume { .. }
+            | JobKind::DeleteVolume { .. }
+            | JobKind::CreateSnapshot { .. }
+            | JobKind::DeleteSnapshot { .. } => Ok(PathBuf::new()),
+        }
     }
 
     /// Keeps the end of a job, with what it changed. What was changed meanwhile by somebody else is looked at again.
     async fn end_job(&self, job: &Job, state: JobState, result: Changes) -> Result<(), ComputeError> {
-        let ended = Job { state, ended: Some(self.clock.now()), ..job.clone() };
+        let kind = job.kind.clone().ended();
+        let ended = Job { kind, state, ended: Some(self.clock.now()), ..job.clone() };
         let Changes { conditions, mut writes } = result;
         writes.push(put(job.key(), &ended));
         self.store.commit(Transaction { conditions, writes }).await?;
         Ok(())
     }
 
-    /// What a job does to the world, and then to the records.
-    async fn work(self: &Arc<Self>, job: &Job) -> Result<Changes, ComputeError> {
+    /// What a job does to the world, and then to the records; `file` is what an image is imported from.
+    async fn work(self: &Arc<Self>, job: &Job, file: &Path) -> Result<Changes, ComputeError> {
         let account = &job.account;
         match &job.kind {
-            JobKind::ImportImage { image, source, sha256 } => {
-                let imported = self.disks.import(source, sha256.as_deref(), self.progress_of(job)).await?;
+            JobKind::ImportImage { image, sha256, .. } => {
+                let imported = self.disks.import(file, sha256.as_deref(), self.progress_of(job)).await?;
                 let boot = self.keep_kernel(*image).await?;
                 self.image_is_there(job, *image, imported, boot).await
             }
@@ -413,7 +444,8 @@ impl Compute {
         // Only a number for people: if it is not written, the next one is. Never over the end of the job.
         let Ok(Some(mut kept)) = get::<Job>(&*self.store, &job.key()).await else { return };
         match kept.value.state {
-            JobState::Running { done: before } if before.bytes < done.bytes => {
+            // The next step of a job counts anew, of another number.
+            JobState::Running { done: before } if before.of != done.of || before.bytes < done.bytes => {
                 kept.value.state = JobState::Running { done };
                 let transaction = Transaction {
                     conditions: vec![kept.unmodified()],

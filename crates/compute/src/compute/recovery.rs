@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::driver::Message;
 use super::{Compute, ComputeError};
 use crate::capacity::Amounts;
-use crate::id::InstanceId;
+use crate::id::{InstanceId, JobId};
 use crate::lifecycle::{Report, State};
 use crate::outside::{HostError, Sight};
 use crate::resource::{Image, ImageBoot, Instance, InstanceBoot, Interface, Job, JobState, Snapshot, Volume};
@@ -70,6 +70,7 @@ impl Compute {
         let snapshots: HashSet<_> = snapshots.iter().map(|kept| kept.value.id).collect();
         let images: Vec<Image> = images.into_iter().map(|kept| kept.value).collect();
         self.remove_leavings(&present, &snapshots, &images, &instances_of(&instances)).await?;
+        self.remove_fetched(jobs.iter().map(|kept| &kept.value)).await?;
 
         // Of one that rests there may be a console, and nothing that sends.
         let has_machine = |it: &&Instance| {
@@ -158,6 +159,19 @@ impl Compute {
         for file in disks.files.iter().filter(|file| !needed.contains(file)) {
             log::warn!("removes {}, which is on no record", file.display());
             self.disks.delete_file(file).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Compute {
+    /// Removes what was fetched for jobs that are over.
+    async fn remove_fetched<'a>(&self, jobs: impl Iterator<Item = &'a Job>) -> Result<(), RecoverError> {
+        let needed: HashSet<JobId> =
+            jobs.filter(|job| matches!(job.state, JobState::Running { .. })).map(|job| job.id).collect();
+        for id in self.disks.present().await?.fetched.into_iter().filter(|id| !needed.contains(id)) {
+            log::warn!("removes what was fetched for {id}, which is over");
+            self.disks.delete_fetched(id).await?;
         }
         Ok(())
     }

@@ -42,6 +42,7 @@ impl Compute {
             protocol: Protocol::All,
             peer,
             description: String::new(),
+            id: None,
         };
         let members = Peer::Group { account: account.to_owned(), group: id };
         SecurityGroup {
@@ -219,6 +220,38 @@ impl Compute {
                 group.rules.push(rule.clone());
             }
             check_count(group)
+        })
+        .await
+    }
+
+    /// Puts other rules into the places of those that are there, all of them or none.
+    ///
+    /// # Errors
+    ///
+    /// There is no such group, a rule makes no sense, is not there, or would be there twice.
+    pub async fn replace_rules(
+        &self,
+        account: &str,
+        id: SecurityGroupId,
+        changes: &[(SecurityRule, SecurityRule)],
+    ) -> Result<SecurityGroup, ComputeError> {
+        let after: Vec<SecurityRule> = changes.iter().map(|(_, after)| after.clone()).collect();
+        self.rewrite_rules(account, id, &after, |group| {
+            let mut places = Vec::with_capacity(changes.len());
+            for (before, _) in changes {
+                let place = group.rules.iter().position(|known| same(known, before));
+                let absent = || ComputeError::NotFound { what: "rule", id: format!("{before:?}") };
+                places.push(place.ok_or_else(absent)?);
+            }
+            for (place, rule) in places.into_iter().zip(&after) {
+                group.rules[place] = rule.clone();
+            }
+            for rule in &after {
+                if group.rules.iter().filter(|other| same(other, rule)).count() > 1 {
+                    return Err(ComputeError::Exists { what: "rule", name: format!("{rule:?}") });
+                }
+            }
+            Ok(())
         })
         .await
     }

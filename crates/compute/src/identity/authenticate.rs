@@ -44,6 +44,8 @@ pub enum Who {
         session: String,
         /// What the session was narrowed to.
         policy: Option<PermissionPolicy>,
+        /// And to which policies besides.
+        policies: Vec<PolicyRef>,
     },
 }
 
@@ -170,6 +172,7 @@ impl Identity {
             id: session.role_id,
             session: session.name,
             policy: session.policy,
+            policies: session.policies,
         };
         Ok(Credentials { secret, who })
     }
@@ -205,35 +208,58 @@ impl Identity {
     /// One reading; `None` if a policy was gone that was attached a moment before.
     async fn read_caller(&self, who: &Who) -> Result<Option<(Caller, Seen)>, AuthenticateError> {
         let account = who.account();
-        let (principal, attached, seen, session) = match who {
-            Who::Root { .. } => (Principal::Root, Vec::new(), Seen::new(), None),
+        let (principal, attached, mut seen) = match who {
+            Who::Root { .. } => (Principal::Root, Vec::new(), Seen::new()),
             Who::User { name, id, .. } => {
                 let kept = self.named::<User>(account, name).await?;
                 let kept = kept.filter(|kept| kept.value.id == *id).ok_or_else(|| gone(Kind::User, name))?;
                 let principal = Principal::User { name: name.clone() };
-                (principal, kept.value.policies, vec![(kept.key, kept.modified)], None)
+                (principal, kept.value.policies, vec![(kept.key, kept.modified)])
             }
-            Who::Role { name, id, session, policy, .. } => {
+            Who::Role { name, id, session, .. } => {
                 let kept = self.named::<Role>(account, name).await?;
                 let kept = kept.filter(|kept| kept.value.id == *id).ok_or_else(|| gone(Kind::Role, name))?;
                 let principal = Principal::Role { name: name.clone(), session: session.clone() };
-                (principal, kept.value.policies, vec![(kept.key, kept.modified)], policy.clone())
+                (principal, kept.value.policies, vec![(kept.key, kept.modified)])
             }
         };
-        let (mut policies, mut seen) = (Vec::new(), seen);
+        let mut policies = Vec::new();
         for attached in attached {
-            let policy = match &attached {
-                PolicyRef::BuiltIn(name) => built_in(name),
-                PolicyRef::Custom(name) => self.named::<Policy>(account, name).await?.map(|kept| {
-                    seen.push((kept.key, kept.modified));
-                    kept.value.document
-                }),
-            };
-            let Some(policy) = policy else { return Ok(None) };
+            let Some((policy, read)) = self.document(account, &attached).await? else { return Ok(None) };
+            seen.extend(read);
             policies.push(NamedPolicy { name: attached.name().to_owned(), policy });
         }
+        let session = match who {
+            Who::Role { policy, policies, .. } if policy.is_some() || !policies.is_empty() => {
+                let own = policy.clone().map(|policy| NamedPolicy { name: "session".to_owned(), policy });
+                let mut narrowed: Vec<NamedPolicy> = own.into_iter().collect();
+                for named in policies {
+                    // One that was deleted since allows nothing any more.
+                    let Some((policy, read)) = self.document(account, named).await? else { continue };
+                    seen.extend(read);
+                    narrowed.push(NamedPolicy { name: named.name().to_owned(), policy });
+                }
+                Some(narrowed)
+            }
+            Who::Root { .. } | Who::User { .. } | Who::Role { .. } => None,
+        };
         let caller = Caller { account: account.to_string(), principal, policies, session };
         Ok(Some((caller, seen)))
+    }
+
+    /// What a policy says now, and which record of the account says so; `None` if there is no such policy.
+    pub(super) async fn document(
+        &self,
+        account: AccountId,
+        policy: &PolicyRef,
+    ) -> Result<Option<(PermissionPolicy, Option<(Key, Revision)>)>, StoreFailed> {
+        Ok(match policy {
+            PolicyRef::BuiltIn(name) => built_in(name).map(|document| (document, None)),
+            PolicyRef::Custom(name) => {
+                let kept = self.named::<Policy>(account, name).await?;
+                kept.map(|kept| (kept.value.document, Some((kept.key, kept.modified))))
+            }
+        })
     }
 }
 

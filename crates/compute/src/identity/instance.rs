@@ -95,7 +95,8 @@ impl Identity {
             }
             let instance = instance.to_string();
             let given_by = Some(current_key.clone());
-            let terms = Terms { name: &instance, policy: None, life: LIFE, form, given_by };
+            let terms =
+                Terms { name: &instance, policy: None, policies: Vec::new(), life: LIFE, form, given_by };
             let mut made = self.make_session(&role_now, terms, now);
             made.conditions.push(match &current {
                 Some(current) => current.unmodified(),

@@ -13,10 +13,12 @@ use crate::store::{CommitError, Condition, Kept, Key, ReadError, Transaction, Wr
 use super::access_key::{SECRET_CHARS, place};
 use super::error::shown;
 use super::instance::Current;
-use super::{AccessKeyId, AccountId, Identity, PrincipalId, Role, StoreFailed, chance, key};
+use super::{AccessKeyId, AccountId, Identity, PolicyRef, PrincipalId, Role, StoreFailed, chance, key};
 
 /// The shortest session, in seconds: RAM's and IAM's limit.
 pub const SHORTEST_SESSION_S: u32 = 900;
+/// Most policies that a session is narrowed to besides one of its own: STS's limit.
+pub const MAX_SESSION_POLICIES: usize = 10;
 /// How long after its end a session is known to have ended, rather than not known at all.
 pub const KEPT_AFTER_END: Duration = Duration::from_secs(3600);
 
@@ -83,6 +85,9 @@ pub struct Session {
     pub issued: Timestamp,
     pub expiration: Timestamp,
     pub policy: Option<PermissionPolicy>,
+    /// Policies besides it, as they are whenever the session is used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<PolicyRef>,
     pub secret: Sealed,
     pub token: Sealed,
     /// The record by which an instance is given them, if one is.
@@ -106,6 +111,8 @@ pub struct Assume<'a> {
     pub duration_s: u32,
     /// A document that says to what the session is narrowed.
     pub policy: Option<&'a str>,
+    /// Policies that say so too, built-in ones and ones of the role's account: what any of them allows and none denies is left.
+    pub policies: &'a [PolicyRef],
     /// How the key's id is to look.
     pub form: KeyForm,
 }
@@ -155,6 +162,18 @@ pub enum AssumeRoleError {
         /// What the role allows.
         max: u32,
     },
+    /// There is no such policy to narrow the session to.
+    #[error("there is no policy {name:?}: create it first")]
+    NoPolicy {
+        /// As it was asked for, cut off if long.
+        name: String,
+    },
+    /// The session is to be narrowed to more policies than it can be.
+    #[error("a session is narrowed to at most {MAX_SESSION_POLICIES} policies besides its own, not {count}")]
+    TooManyPolicies {
+        /// What was asked for.
+        count: usize,
+    },
     /// The session's policy is none.
     #[error(transparent)]
     Document(#[from] DocumentError),
@@ -183,6 +202,7 @@ pub struct Made {
 pub struct Terms<'a> {
     pub name: &'a str,
     pub policy: Option<PermissionPolicy>,
+    pub policies: Vec<PolicyRef>,
     pub life: Duration,
     pub form: KeyForm,
     pub given_by: Option<Key>,
@@ -208,6 +228,9 @@ impl Identity {
         let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b".-_@=,+".contains(&byte);
         if !(2..=64).contains(&assume.session.len()) || !assume.session.bytes().all(is_letter) {
             return Err(AssumeRoleError::SessionName { name: shown(assume.session) });
+        }
+        if assume.policies.len() > MAX_SESSION_POLICIES {
+            return Err(AssumeRoleError::TooManyPolicies { count: assume.policies.len() });
         }
         let policy = assume.policy.map(str::parse::<PermissionPolicy>).transpose()?;
         let role_name = shown(assume.role);
@@ -238,10 +261,16 @@ impl Identity {
             if !(SHORTEST_SESSION_S..=max).contains(&seconds) {
                 return Err(AssumeRoleError::Duration { seconds, max });
             }
+            for policy in assume.policies {
+                if self.document(assume.account, policy).await?.is_none() {
+                    return Err(AssumeRoleError::NoPolicy { name: shown(policy.name()) });
+                }
+            }
             let life = Duration::from_secs(seconds.into());
             let terms = Terms {
                 name: assume.session,
                 policy: policy.clone(),
+                policies: assume.policies.to_vec(),
                 life,
                 form: assume.form,
                 given_by: None,
@@ -269,6 +298,7 @@ impl Identity {
             issued,
             expiration,
             policy: terms.policy,
+            policies: terms.policies,
             secret: self.keys.seal(&secret, &place(&session_key, "secret")),
             token: self.keys.seal(&token, &place(&session_key, "token")),
             given_by: terms.given_by,

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::id::{Id, Instance, NetworkInterface, Volume};
+use crate::image_url::{ImageUrl, UrlPrefix};
 use crate::lifecycle::Report;
 use crate::store::Answer;
 
@@ -285,6 +286,36 @@ pub struct ImportedDisk {
     pub bytes: u64,
 }
 
+/// Where an image comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ImageSource {
+    /// A file on the host.
+    File(PathBuf),
+    /// What a server has.
+    Url(UrlSource),
+}
+
+/// What a server has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UrlSource {
+    /// Where it is.
+    pub url: ImageUrl,
+    /// The folders that the server may not lead out of by redirects. None: it may lead anywhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub within: Vec<UrlPrefix>,
+}
+
+/// The beginning of what a server has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beginning {
+    /// The first bytes.
+    pub bytes: Vec<u8>,
+    /// How many there are in all, if the server says it.
+    pub of: Option<u64>,
+}
+
 /// How far a long operation is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -336,6 +367,21 @@ pub trait Disks: Send + Sync {
         progress: Progressing,
     ) -> Answer<'a, Result<ImportedDisk, HostError>>;
 
+    /// The first bytes of what a server has, at most so many of them. Waits for seconds only.
+    fn peek<'a>(&'a self, source: &'a UrlSource, bytes: usize) -> Answer<'a, Result<Beginning, HostError>>;
+
+    /// Fetches what a server has, for a job, and says in which file it is. What is there already, whole or in part, is not
+    /// fetched again. It is whole, or it is refused.
+    fn fetch<'a>(
+        &'a self,
+        job: Id<crate::id::Job>,
+        source: &'a UrlSource,
+        progress: Progressing,
+    ) -> Answer<'a, Result<PathBuf, HostError>>;
+
+    /// Removes what was fetched for a job, whole or in part. Nothing there is success.
+    fn delete_fetched(&self, job: Id<crate::id::Job>) -> Answer<'_, Result<(), HostError>>;
+
     /// Makes an image's disk of a snapshot.
     fn image_of(
         &self,
@@ -370,4 +416,6 @@ pub struct PresentDisks {
     pub images: Vec<String>,
     /// Copies of kernels and initial RAM disks.
     pub files: Vec<PathBuf>,
+    /// Jobs for which something was fetched.
+    pub fetched: Vec<Id<crate::id::Job>>,
 }

@@ -1,26 +1,24 @@
 //! The record of a job: something that was acknowledged and takes long. It is on record before it is begun, and is begun
 //! again by a daemon that was killed; it ends done, or failed with its reason.
 
-use std::path::PathBuf;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Resource, owned_key};
 use crate::id::{ImageId, JobId, SnapshotId, VolumeId};
-use crate::outside::Done;
+use crate::outside::{Done, ImageSource};
 use crate::store::Key;
 
 /// What a job does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum JobKind {
-    /// Makes an image of files on the host.
+    /// Makes an image of a file.
     ImportImage {
         /// The image.
         image: ImageId,
         /// The file.
-        source: PathBuf,
+        source: ImageSource,
         /// What its hash is to be.
         #[serde(default)]
         sha256: Option<String>,
@@ -94,6 +92,15 @@ impl JobKind {
         }
     }
 
+    /// The same without what is only needed to do it: signatures in URLs.
+    #[must_use]
+    pub fn ended(mut self) -> Self {
+        if let Self::ImportImage { source: ImageSource::Url(source), .. } = &mut self {
+            source.url = source.url.without_query();
+        }
+        self
+    }
+
     /// The name of what it does, for programs.
     pub fn name(&self) -> &'static str {
         match self {
@@ -161,5 +168,37 @@ impl Resource for Job {
 
     fn key(&self) -> Key {
         owned_key(Self::WORD, &self.account, &self.id.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn sources_are_kept_as_paths_and_as_urls() {
+        for (source, ended) in [
+            (json!("/srv/a.img"), json!("/srv/a.img")),
+            (
+                json!({ "url": "https://a.example/b?signature=secret" }),
+                json!({ "url": "https://a.example/b" }),
+            ),
+            (
+                json!({ "url": "https://a.example/b", "within": ["https://a.example/"] }),
+                json!({ "url": "https://a.example/b", "within": ["https://a.example/"] }),
+            ),
+        ] {
+            let kept =
+                json!({ "import_image": { "image": "ami-00000001", "source": source, "sha256": null } });
+            let kind: JobKind = serde_json::from_value(kept.clone()).unwrap();
+            assert_eq!(serde_json::to_value(&kind).unwrap(), kept);
+            let kept = serde_json::to_value(kind.ended()).unwrap();
+            assert_eq!(kept["import_image"]["source"], ended);
+        }
+        let bad =
+            json!({ "import_image": { "image": "ami-00000001", "source": { "url": "file:///etc/passwd" } } });
+        assert!(serde_json::from_value::<JobKind>(bad).is_err());
     }
 }

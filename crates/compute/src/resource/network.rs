@@ -252,6 +252,10 @@ pub struct SecurityRule {
     /// Words about it.
     #[serde(default)]
     pub description: String,
+    /// Its id, where it was given one that it keeps whatever it comes to say. A cloud that knows rules by ids makes one of what
+    /// is said where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
 }
 
 /// A security group.

@@ -168,8 +168,18 @@ async fn act(identity: &Identity, account: AccountId, steps: &[Step], seen: &See
                     let (context, form) = (Context::default(), KeyForm::Asia);
                     let (resource, session) = ("acs:ram::1:role/r", "s1");
                     let (context, role, policy) = (&context, name, Some(ALL));
-                    let assume =
-                        Assume { account, role, resource, context, session, duration_s: 900, policy, form };
+                    let (duration_s, policies) = (900, &[]);
+                    let assume = Assume {
+                        account,
+                        role,
+                        resource,
+                        context,
+                        session,
+                        duration_s,
+                        policy,
+                        policies,
+                        form,
+                    };
                     identity.assume_role(&caller, &assume, now).await.ok()
                 } else {
                     let instance: Id<Instance> = Id::new(7);

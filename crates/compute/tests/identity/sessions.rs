@@ -28,7 +28,8 @@ fn user(account: AccountId, policies: &[&str]) -> Caller {
 
 fn assume<'a>(account: AccountId, role: &'a str, context: &'a Context) -> Assume<'a> {
     let (session, duration_s, policy, form) = ("s1", 900, None, KeyForm::Sts);
-    Assume { account, role, resource: "acs:ram::1:role/r", context, session, duration_s, policy, form }
+    let (resource, policies) = ("acs:ram::1:role/r", &[]);
+    Assume { account, role, resource, context, session, duration_s, policy, policies, form }
 }
 
 fn instance() -> Id<Instance> {
@@ -62,7 +63,7 @@ fn whoever_is_trusted_and_allowed_becomes_the_role() {
     let caller = run(identity.caller(&who)).unwrap();
     assert_eq!(caller.principal, Principal::Role { name: "r".to_owned(), session: "s1".to_owned() });
     assert_eq!(caller.policies.len(), 1);
-    assert_eq!(caller.session.unwrap().text(), ALL);
+    assert_eq!(caller.session.unwrap()[0].policy.text(), ALL);
     let key = made.id.as_str();
     let wrong = [None, Some(""), Some("x"), Some(&made.token.expose()[1..])];
     for (at_index, token) in wrong.into_iter().enumerate() {

@@ -20,6 +20,7 @@ fn from(account: &str, group: SecurityGroupId) -> SecurityRule {
         protocol: Protocol::All,
         peer: Peer::Group { account: account.to_owned(), group },
         description: String::new(),
+        id: None,
     }
 }
 
@@ -129,4 +130,35 @@ async fn an_account_stays_whose_group_another_ones_rule_names() {
     host.compute.change_rules(ours, app.id, &[], &[rule]).await.unwrap();
     delete().await.unwrap();
     assert!(host.compute.security_group(theirs, default.id).await.is_err());
+}
+
+#[tokio::test]
+async fn rules_are_replaced_where_they_are_or_none_is() {
+    let host = Host::start().await;
+    let account = &host.accounts[0];
+    let group = group(&host, account, "web", None).await;
+    let rule = |port: u16| SecurityRule {
+        direction: Direction::Ingress,
+        protocol: Protocol::Tcp { from: port, to: port },
+        peer: Peer::Cidr("10.0.0.0/8".parse().unwrap()),
+        description: String::new(),
+        id: Some(format!("rule {port}")),
+    };
+    let [a, b, c] = [rule(1), rule(2), rule(3)];
+    host.compute.change_rules(account, group.id, &[a.clone(), b.clone(), c.clone()], &[]).await.unwrap();
+    let rules = async || host.compute.security_group(account, group.id).await.unwrap().rules;
+    let cases = [
+        (vec![(a.clone(), rule(4)), (b.clone(), c.clone())], "there already"),
+        (vec![(a.clone(), rule(4)), (rule(5), rule(6))], "there is no rule"),
+        (vec![(a.clone(), rule(4)), (b.clone(), rule(4))], "there already"),
+    ];
+    for (changes, why) in cases {
+        let refused = host.compute.replace_rules(account, group.id, &changes).await.unwrap_err().to_string();
+        assert!(refused.contains(why), "{refused}");
+        assert_eq!(rules().await, [a.clone(), b.clone(), c.clone()]);
+    }
+    // Two can take each other's place.
+    let changes = [(c.clone(), rule(9)), (a.clone(), b.clone()), (b.clone(), a.clone())];
+    host.compute.replace_rules(account, group.id, &changes).await.unwrap();
+    assert_eq!(rules().await, [b, a, rule(9)]);
 }

@@ -15,17 +15,22 @@ use compute::id::{ImageId, InterfaceId, VpcId};
 use compute::identity::{AccountId, Identity};
 use compute::lifecycle::{Rules, State};
 use compute::outside::{
-    ConnectError, Connection, GroupCounts, GroupPlan, GuardPlan, HostError, NetworkPlan, Networks,
+    ConnectError, Connection, GroupCounts, GroupPlan, GuardPlan, HostError, ImageSource, NetworkPlan,
+    Networks,
 };
-use compute::resource::{Catalog, Cloud, Instance, Tags};
+use compute::resource::{Catalog, Cloud, Instance, Tags, Zone};
 use compute::secrets::{SealingKey, SealingKeys};
-use compute::store::{Answer, MemoryStore};
+use compute::store::{
+    Answer, CommitError, Key, MemoryStore, Page, ReadError, Record, Revision, Store, Transaction, Watch,
+};
 use idle_host::IdleHost;
 
 /// A core with two accounts.
 pub struct Host {
     pub compute: Arc<Compute>,
     pub identity: Identity,
+    pub records: Arc<LossyStore>,
+    pub clock: Arc<ManualClock>,
     pub networks: Arc<NotedNetworks>,
     pub accounts: [String; 2],
 }
@@ -70,21 +75,73 @@ impl Networks for NotedNetworks {
     }
 }
 
+/// A store whose answer to a commit can be lost: it was done, and nobody hears of it.
+#[derive(Default)]
+pub struct LossyStore {
+    records: MemoryStore,
+    losing: Mutex<Option<Key>>,
+}
+
+impl LossyStore {
+    /// Loses the answer to the next commit that writes under this key.
+    pub fn lose(&self, key: Key) {
+        *self.losing.lock().unwrap() = Some(key);
+    }
+
+    /// Whether it was lost.
+    pub fn has_lost(&self) -> bool {
+        self.losing.lock().unwrap().is_none()
+    }
+}
+
+impl Store for LossyStore {
+    fn get<'a>(&'a self, key: &'a Key) -> Answer<'a, Result<Option<Record>, ReadError>> {
+        self.records.get(key)
+    }
+    fn range<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&'a Key>,
+        limit: usize,
+    ) -> Answer<'a, Result<Page, ReadError>> {
+        self.records.range(prefix, after, limit)
+    }
+    fn commit(&self, transaction: Transaction) -> Answer<'_, Result<Revision, CommitError>> {
+        let lost = {
+            let mut losing = self.losing.lock().unwrap();
+            let writes_it = |losing: &Key| transaction.writes.iter().any(|write| write.key() == losing);
+            losing.take_if(|losing| writes_it(losing)).is_some()
+        };
+        Box::pin(async move {
+            let done = self.records.commit(transaction).await;
+            let why = "the answer was lost".to_owned();
+            if lost { Err(CommitError::Failed(ReadError::Unavailable { why })) } else { done }
+        })
+    }
+    fn watch(&self, prefix: &str, after: Revision) -> Box<dyn Watch> {
+        self.records.watch(prefix, after)
+    }
+}
+
 impl Host {
     pub async fn start() -> Self {
-        let (networks, records) = (Arc::new(NotedNetworks::default()), Arc::new(MemoryStore::new()));
+        let (networks, records) = (Arc::new(NotedNetworks::default()), Arc::new(LossyStore::default()));
+        let clock = Arc::new(ManualClock::new("2026-11-28T00:00:00Z".parse().unwrap()));
         let keys = SealingKeys::new(vec![], SealingKey::generate());
         let outside = Outside {
             store: records.clone(),
             machines: Arc::new(IdleHost),
             networks: networks.clone(),
             disks: Arc::new(IdleHost),
-            clock: Arc::new(ManualClock::new("2026-11-28T00:00:00Z".parse().unwrap())),
+            clock: clock.clone(),
             keys: keys.clone(),
         };
         let config = Config {
             node: "node".to_owned(),
-            catalog: Catalog::default(),
+            catalog: Catalog {
+                zones: ["local-a", "local-b"].map(|name| Zone { name: name.to_owned() }).into(),
+                ..Catalog::default()
+            },
             capacity: Amounts { instances: 1000, vcpus: 1000, memory_mib: 1 << 20, disk_gib: 1 << 20 },
             allowance: Amounts::UNLIMITED,
             network: "10.98.0.0/22".parse().unwrap(),
@@ -99,14 +156,14 @@ impl Host {
         };
         let compute = Compute::new(config, outside);
         compute.recover().await.unwrap();
-        let identity = Identity::new(records, keys);
+        let identity = Identity::new(records.clone(), keys);
         let now = compute.clock().now();
         let mut accounts = Vec::new();
         for name in ["first", "second"] {
             let made = identity.create_account(name, Amounts::UNLIMITED, now).await.unwrap();
             accounts.push(AccountId::to_string(&made.id));
         }
-        Self { compute, identity, networks, accounts: accounts.try_into().unwrap() }
+        Self { compute, identity, records, clock, networks, accounts: accounts.try_into().unwrap() }
     }
 
     /// An image that everybody may launch: a bare file system if it has a kernel.
@@ -114,7 +171,10 @@ impl Host {
         let kernel = kernel.map(|cmdline| (PathBuf::from("/vmlinuz"), None, cmdline.to_owned()));
         let name = if kernel.is_some() { "bare" } else { "disk" };
         let new = NewImage { name: name.to_owned(), kernel, public: true, ..NewImage::default() };
-        let made = self.compute.import_image(&self.accounts[0], &new, PathBuf::from("/image"), None).await;
+        let made = self
+            .compute
+            .import_image(&self.accounts[0], &new, ImageSource::File("/image".into()), None)
+            .await;
         let (image, job) = made.unwrap();
         while self.compute.job(&self.accounts[0], job.id).await.unwrap().ended.is_none() {
             tokio::task::yield_now().await;

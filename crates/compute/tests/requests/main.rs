@@ -6,5 +6,6 @@ mod addresses;
 mod groups;
 mod host;
 mod images;
+mod interfaces;
 mod launches;
 mod lists;

@@ -194,6 +194,7 @@ impl Host {
         );
         let whole = snapshots.iter().filter(|it| it.state == SnapshotState::Completed).map(|it| it.id);
         assert_eq!(real.snapshots, whole.collect(), "{place}");
+        assert!(real.fetched.is_empty(), "{place}: what was fetched is of jobs that are not over");
         let images = self.all::<Image>();
         assert!(
             images.iter().all(|image| match image.state {
@@ -212,8 +213,15 @@ impl Host {
 
         let interfaces = self.all::<Interface>();
         let live = instances.iter().filter(|it| it.state() != State::Terminated);
-        let needed: BTreeSet<_> = live.flat_map(|it| it.interfaces.iter().copied()).collect();
-        assert_eq!(interfaces.iter().map(|it| it.id).collect::<BTreeSet<_>>(), needed, "{place}");
+        let needed: BTreeSet<_> =
+            live.flat_map(|it| it.interfaces.iter().map(|interface| (*interface, Some(it.id)))).collect();
+        let made: BTreeSet<InterfaceId> = log.interfaces();
+        // One that was made by itself may be nobody's, whether that was acknowledged or not.
+        let there = interfaces.iter().filter(|it| it.instance.is_some() || it.delete_with_instance);
+        assert_eq!(there.map(|it| (it.id, it.instance)).collect::<BTreeSet<_>>(), needed, "{place}");
+        let there = |id: &InterfaceId| interfaces.iter().any(|it| it.id == *id);
+        assert!(made.iter().all(there), "{place}: what outlives its instances is there");
+        let needed: BTreeSet<InterfaceId> = needed.into_iter().map(|(interface, _)| interface).collect();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let used =
             runtime.block_on(list::<serde_json::Value>(&*self.records, "address-use/host/")).unwrap().0;

@@ -1,6 +1,6 @@
 //! What a daemon is asked while it is killed, and a log of what it acknowledged: that, and only that, must be so afterwards.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,11 +8,14 @@ use std::time::Duration;
 use compute::capacity::Amounts;
 use compute::charge::{Period, Release, Subscription, Terms};
 use compute::compute::{
-    Compute, ComputeError, DiskRequest, ImageChange, InstanceRequest, Launch, NewImage, NewSnapshot,
-    NewVolume, Protection, PublicAddress, SourceRequest, Token,
+    Compute, ComputeError, DiskRequest, ImageChange, InstanceRequest, InterfaceRequest, Launch,
+    LaunchInterface, NewImage, NewInterface, NewSnapshot, NewVolume, Protection, PublicAddress,
+    SourceRequest, Token,
 };
-use compute::id::{ImageId, InstanceId, SnapshotId, VolumeId};
+use compute::id::{ImageId, InstanceId, InterfaceId, SnapshotId, VolumeId};
+use compute::image_url::ImageUrl;
 use compute::lifecycle::{Action, AfterHostReboot, OnFailure, OnPowerOff, Report, Rules, State};
+use compute::outside::{ImageSource, UrlSource};
 use compute::resource::{Cloud, Image, ImageState, Instance, Snapshot, SnapshotState, Tags, Volume};
 
 use super::world::World;
@@ -34,6 +37,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario { name: "volumes", deaf: false, run: |c, w, l| Box::pin(volumes(c, w, l)) },
     Scenario { name: "images", deaf: false, run: |c, w, l| Box::pin(images(c, w, l)) },
     Scenario { name: "faults", deaf: false, run: |c, w, l| Box::pin(faults(c, w, l)) },
+    Scenario { name: "interfaces", deaf: false, run: |c, w, l| Box::pin(interfaces(c, w, l)) },
     Scenario { name: "addresses", deaf: false, run: |c, w, l| Box::pin(addresses(c, w, l)) },
 ];
 
@@ -51,6 +55,8 @@ struct Facts {
     volumes: BTreeMap<VolumeId, Option<bool>>,
     snapshots: BTreeMap<SnapshotId, Option<bool>>,
     images: BTreeMap<ImageId, Option<bool>>,
+    /// Interfaces that were made by themselves, and outlive who has them.
+    interfaces: BTreeSet<InterfaceId>,
     /// More than the instances here may be there: a launch was asked for and not answered.
     launching: bool,
     done: bool,
@@ -59,6 +65,10 @@ struct Facts {
 impl Log {
     fn facts(&self) -> std::sync::MutexGuard<'_, Facts> {
         self.0.lock().unwrap()
+    }
+
+    pub fn interfaces(&self) -> BTreeSet<InterfaceId> {
+        self.facts().interfaces.clone()
     }
 
     pub fn is_done(&self) -> bool {
@@ -146,14 +156,18 @@ fn request(image: ImageId, name: &str, rules: Rules) -> InstanceRequest {
     }
 }
 
+/// Of a file on the host, or of one on a server.
 async fn import(compute: &Arc<Compute>, log: &Log, file: &str) -> Option<ImageId> {
+    let source = match ImageUrl::parse(file) {
+        Ok(url) => ImageSource::Url(UrlSource { url, within: Vec::new() }),
+        Err(_) => ImageSource::File(format!("/images/{file}").into()),
+    };
     let new = NewImage {
         name: file.to_owned(),
         kernel: Some(("/somewhere/vmlinuz".into(), Some("/somewhere/initrd".into()), String::new())),
         ..NewImage::default()
     };
-    let (image, job) =
-        compute.import_image(ACCOUNT, &new, format!("/images/{file}").into(), None).await.unwrap();
+    let (image, job) = compute.import_image(ACCOUNT, &new, source, None).await.unwrap();
     let image = image.expect("nobody asked before");
     log.facts().images.insert(image.id, None);
     while compute.job(ACCOUNT, job.id).await.unwrap().ended.is_none() {
@@ -337,11 +351,12 @@ async fn volumes(compute: Arc<Compute>, _: Arc<World>, log: Log) {
 
 async fn images(compute: Arc<Compute>, _: Arc<World>, log: Log) {
     assert!(import(&compute, &log, "broken.qcow2").await.is_none());
+    assert!(import(&compute, &log, "https://images.example.org/missing.raw").await.is_none());
     let image = import(&compute, &log, "good.raw").await.unwrap();
     let change = ImageChange { public: Some(true), ..ImageChange::default() };
     compute.change_image(ACCOUNT, image, &change).await.unwrap();
     // Another image of the same content; the content stays when one of them goes.
-    let same = import(&compute, &log, "same.raw").await.unwrap();
+    let same = import(&compute, &log, "https://images.example.org/same.raw").await.unwrap();
     let one = InstanceRequest { max: 1, ..request(image, "one", rules()) };
     let id = launch(&compute, &log, one, None).await[0];
     // At once: the instance still gets its disk.
@@ -411,6 +426,41 @@ async fn addresses(compute: Arc<Compute>, _: Arc<World>, log: Log) {
     compute.release_address(ACCOUNT, other.id).await.unwrap();
     act(&compute, &log, id, Action::Terminate, State::Terminated).await;
     wait_for(&compute, id, State::Terminated).await;
+    log.facts().done = true;
+}
+
+/// One instance after the other has the same interface: the next as soon as it is given back.
+async fn interfaces(compute: Arc<Compute>, _: Arc<World>, log: Log) {
+    let image = import(&compute, &log, "good.raw").await.unwrap();
+    let new = NewInterface {
+        subnet: compute.default_subnet(ACCOUNT).await.unwrap().id,
+        address: None,
+        security_groups: vec![],
+        name: String::new(),
+        description: String::new(),
+        tags: Tags::default(),
+        token: None,
+    };
+    let interface = compute.create_interface(ACCOUNT, &new).await.unwrap().id;
+    log.facts().interfaces.insert(interface);
+    let with_it = |name| InstanceRequest {
+        max: 1,
+        interfaces: vec![
+            InterfaceRequest::New(LaunchInterface::default()),
+            InterfaceRequest::Existing { interface, delete_with_instance: false },
+        ],
+        disks: vec![],
+        ..request(image, name, rules())
+    };
+    let first = launch(&compute, &log, with_it("first"), None).await[0];
+    wait_for(&compute, first, State::Running).await;
+    act(&compute, &log, first, Action::Terminate, State::Terminated).await;
+    while compute.interface(ACCOUNT, interface).await.unwrap().instance.is_some() {
+        tokio::task::yield_now().await;
+    }
+    let second = launch(&compute, &log, with_it("second"), None).await[0];
+    wait_for(&compute, second, State::Running).await;
+    wait_for(&compute, first, State::Terminated).await;
     log.facts().done = true;
 }
 

@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use compute::id::{InstanceId, InterfaceId, SnapshotId, VolumeId, VpcId};
+use compute::id::{InstanceId, InterfaceId, JobId, SnapshotId, VolumeId, VpcId};
 use compute::lifecycle::Report;
 use compute::outside::{
-    ConnectError, Connection, Console, ConsoleOutput, DiskContent, Disks, Done, GroupCounts, GroupPlan,
-    GuardPlan, HostError, ImportedDisk, MachineMetrics, MachinePlan, Machines, NetworkPlan, Networks,
-    PresentDisks, Progressing, Sight, Tell,
+    Beginning, ConnectError, Connection, Console, ConsoleOutput, DiskContent, Disks, Done, GroupCounts,
+    GroupPlan, GuardPlan, HostError, ImportedDisk, MachineMetrics, MachinePlan, Machines, NetworkPlan,
+    Networks, PresentDisks, Progressing, Sight, Tell, UrlSource,
 };
 use compute::store::{
     Answer, CommitError, Key, MemoryStore, Page, ReadError, Record, Revision, Store, Transaction, Watch,
@@ -32,6 +32,8 @@ pub struct Real {
     pub snapshots: BTreeSet<SnapshotId>,
     pub images: BTreeSet<String>,
     pub files: BTreeSet<PathBuf>,
+    /// Jobs for which something was fetched, and whether all of it.
+    pub fetched: BTreeMap<JobId, bool>,
     /// What may pass in the host's own network, and in those of VPCs.
     pub guard: GuardPlan,
     pub vpcs: BTreeMap<VpcId, GuardPlan>,
@@ -378,6 +380,10 @@ impl Disks for World {
         progress: Progressing,
     ) -> Answer<'a, Result<ImportedDisk, HostError>> {
         Box::pin(self.act(move |real| {
+            if file.starts_with("/fetched") {
+                let whole = real.fetched.iter().any(|(job, whole)| file.ends_with(job.to_string()) && *whole);
+                assert!(whole, "imports {}, which is not there whole", file.display());
+            }
             if file.ends_with("broken.qcow2") {
                 return Err(HostError::Refused("the image is broken".to_owned()));
             }
@@ -385,6 +391,34 @@ impl Disks for World {
             let sha256 = format!("{:064x}", 0xabc);
             real.images.insert(sha256.clone());
             Ok(ImportedDisk { sha256, bytes: 2 << 30 })
+        }))
+    }
+
+    fn peek<'a>(&'a self, _: &'a UrlSource, _: usize) -> Answer<'a, Result<Beginning, HostError>> {
+        Box::pin(async { Ok(Beginning { bytes: Vec::new(), of: None }) })
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        job: JobId,
+        source: &'a UrlSource,
+        progress: Progressing,
+    ) -> Answer<'a, Result<PathBuf, HostError>> {
+        Box::pin(async move {
+            self.act(|real| *real.fetched.entry(job).or_default()).await;
+            progress(Done { bytes: 1 << 20, of: 4 << 20 });
+            if source.url.file_name() == "missing.raw" {
+                return Err(HostError::Refused("it is not there".to_owned()));
+            }
+            self.act(|real| real.fetched.insert(job, true)).await;
+            Ok(Path::new("/fetched").join(job.to_string()))
+        })
+    }
+
+    fn delete_fetched(&self, job: JobId) -> Answer<'_, Result<(), HostError>> {
+        Box::pin(self.act(move |real| {
+            real.fetched.remove(&job);
+            Ok(())
         }))
     }
 
@@ -428,6 +462,7 @@ impl Disks for World {
                 snapshots: real.snapshots.iter().copied().collect(),
                 images: real.images.iter().cloned().collect(),
                 files: real.files.iter().cloned().collect(),
+                fetched: real.fetched.keys().copied().collect(),
             })
         }))
     }

@@ -113,8 +113,8 @@ pub(super) const ROWS: &[Route] = &[
     Route::new(Method::Get, "/v1/instance-types", ListInstanceTypes, "Lists instance types", &[page("InstanceType", "Instance types, the smallest first.")])
         .query("PageQuery"),
     Route::new(Method::Get, "/v1/instance-types/{instance_type}", GetInstanceType, "Shows an instance type", &[json(200, "InstanceType", "The instance type.")]),
-    Route::new(Method::Post, "/v1/image-imports", ImportImage, "Makes an image of files on the host", JOB)
-        .about("For the operator, as it reads files of the host.")
+    Route::new(Method::Post, "/v1/image-imports", ImportImage, "Makes an image of files, on the host or on a server", JOB)
+        .about("For the operator, as it reads files of the host, and asks servers that only the host may reach.")
         .access(Access::Operator)
         .body("ImportImage")
         .codes_of_its_own(&[InvalidParameter, AlreadyExists, StorageFull, ClientTokenMismatch]),

@@ -6,6 +6,7 @@
 //! kernels/SHA256     a kernel or an initial RAM disk, likewise
 //! volumes/vol-…      a volume: exactly as long as its disk, locked by the VMM that has it
 //! snapshots/snap-…   what was on a volume at some time; never changed
+//! downloads/job-…    what a job fetched, whole or in part
 //! temporary/         what is not finished; emptied when the store is opened
 //! ```
 //!
@@ -22,6 +23,7 @@
 //! Elsewhere they are copies of the data, without its holes.
 
 mod convert;
+mod downloads;
 mod error;
 pub(crate) mod files;
 mod fresh;
@@ -35,6 +37,7 @@ mod volumes;
 pub use convert::{CONVERT_ARGUMENT, convert_main};
 #[doc(hidden)]
 pub use convert::{ConvertTask, convert_main_doing};
+pub use downloads::{Download, Version};
 pub use error::{Fault, ImportError, OpenStoreError, StoreError};
 pub use images::Imported;
 pub use snapshots::WhileInUse;
@@ -83,6 +86,8 @@ pub struct Present {
     pub images: Vec<String>,
     /// Copies of kernels and initial RAM disks.
     pub kernels: Vec<PathBuf>,
+    /// Ids of jobs for which something was downloaded.
+    pub downloads: Vec<String>,
 }
 
 /// The store. May be used by several threads at once; its calls block for as long as the disk takes.
@@ -93,6 +98,7 @@ pub struct Store {
     kernels: Folder,
     volumes: Folder,
     snapshots: Folder,
+    downloads: Folder,
     temporary: Folder,
     reflinks: bool,
     /// For the names of temporary files.
@@ -121,7 +127,7 @@ impl Store {
         }
         let open = |name: &str| Folder::open(folder.join(name)).map_err(error("make a folder of the store"));
         let (images, kernels, volumes) = (open("images")?, open("kernels")?, open("volumes")?);
-        let (snapshots, temporary) = (open("snapshots")?, open("temporary")?);
+        let (snapshots, downloads, temporary) = (open("snapshots")?, open("downloads")?, open("temporary")?);
         lock.sync_all().map_err(error("sync the store's folder"))?;
         temporary.empty().map_err(error("remove what is temporary in the store"))?;
         let reflinks = files::can_reflink(&temporary).map_err(error("try what the file system can do"))?;
@@ -131,6 +137,7 @@ impl Store {
             kernels,
             volumes,
             snapshots,
+            downloads,
             temporary,
             reflinks,
             counter: AtomicU64::new(0),
@@ -162,6 +169,9 @@ impl Store {
                 .into_iter()
                 .map(|name| self.kernels.path().join(name))
                 .collect(),
+            downloads: self
+                .present_downloads()
+                .map_err(failed("list the downloads of the store".to_owned()))?,
         })
     }
 

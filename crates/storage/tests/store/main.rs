@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)] // A test's helpers may fail like the test itself.
 
 mod crash;
+mod downloads;
 mod file_systems;
 mod fresh;
 mod helpers;
@@ -40,6 +41,7 @@ const TESTS: &[Test] = &[
     ("many_at_once", volumes::many_at_once),
     ("names_lead_nowhere", volumes::names),
     ("a_store_has_one_owner", volumes::one_owner),
+    ("downloads_go_on", downloads::go_on),
     ("ephemeral_disks", fresh::ephemeral),
     ("swap_areas", fresh::swap),
     ("killed_at_any_moment", crash::killed_at_any_moment),

@@ -16,13 +16,13 @@ const PACKAGES: &str = include_str!("../../../../images/debian/packages");
 const CUSTOMIZE: &str = include_str!("../../../../images/debian/customize");
 
 /// All that decides what is made; the number is changed when this file makes something else of the same recipe.
-const RECIPE: &[&str] = &["1", PACKAGES, CUSTOMIZE];
+const RECIPE: &[&str] = &["2", PACKAGES, CUSTOMIZE];
 
 const RELEASE: &str = "bookworm";
 
 // The layout of Debian's own cloud images: a BIOS boot partition, an ESP, and the root behind them, which can grow.
 const SECTOR_BYTES: u64 = 512;
-const DISK_MIB: u64 = 2048;
+const DISK_MIB: u64 = 1024;
 const BIOS_SECTORS: (u64, u64) = (2048, 6144);
 const ESP_SECTORS: (u64, u64) = (8192, 253_952);
 const ROOT_FIRST_SECTOR: u64 = 262_144;

@@ -213,6 +213,7 @@ impl User {
             host_name: None,
             system_disk: Some(system),
             data_disks,
+            network_interfaces: Vec::new(),
             subnet: None,
             private_address: None,
             security_groups: Vec::new(),

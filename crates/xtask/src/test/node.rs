@@ -19,6 +19,10 @@ use crate::{build, host_vm, image, packages, probe};
 /// for a quarter of an hour where the CPU is emulated and shared.
 const HOST_TIMEOUT: u64 = 3600;
 
+/// The programs that take longest, the longest first: they begin before the others, so that no host is idle at the end while the
+/// other has much to do.
+const LONG: &[&str] = &["clouds", "ec2", "alibaba", "bare", "network"];
+
 /// What a program's tests are on a host. One after the other: guests share a CPU that is emulated itself.
 const SCRIPT: &str = r#"filter=$1; shift
 for program; do "$program" --test-threads 1 $filter || failed=1; done
@@ -47,7 +51,10 @@ pub fn run(filter: Option<&str>) -> anyhow::Result<()> {
         Batch { name: name.to_owned(), command }
     };
     let mut batches = Vec::new();
-    for program in build::tests("node")? {
+    let mut programs = build::tests("node")?;
+    let place = |program: &Path| LONG.iter().position(|name| *name == stem(program)).unwrap_or(LONG.len());
+    programs.sort_by_key(|program| place(program));
+    for program in programs {
         batches.push(tests_of(stem(&program), vec![program.clone()]));
     }
     batches.push(tests_of("micro", build::tests("micro")?));

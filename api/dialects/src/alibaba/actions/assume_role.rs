@@ -21,6 +21,7 @@ pub async fn handle(call: &Call<'_>) -> Result<Value, Refusal> {
         session,
         duration_s: parameters.parsed("DurationSeconds")?.unwrap_or(LEAST_SESSION_LIMIT_S),
         policy: parameters.get("Policy"),
+        policies: &[],
         form: KeyForm::Sts,
     };
     let made = call.identity().assume_role(&call.caller.access, &assume, call.now()).await?;

@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use compute::compute::{ComputeError, NewImage};
+use compute::outside::ImageSource;
 use compute::resource::Architecture;
 use serde_json::{Value, json};
 
@@ -51,7 +52,8 @@ pub async fn handle(call: &Call<'_>) -> Result<Value, Refusal> {
     };
     let looked = tokio::task::spawn_blocking(move || find(&folder, &bucket, &object));
     let file = looked.await.map_err(|_| Refusal::from(ComputeError::Ending))??;
-    let (image, job) = call.compute().import_image(call.account(), &new, file, None).await?;
+    let (image, job) =
+        call.compute().import_image(call.account(), &new, ImageSource::File(file), None).await?;
     let Some(image) = image else {
         let why = format!("The image of {} is gone.", job.id);
         return Err(Refusal::new(404, "InvalidImageId.NotFound", why));

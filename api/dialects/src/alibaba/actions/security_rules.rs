@@ -44,7 +44,7 @@ fn rule(call: &Call<'_>, one: &Parameters, direction: Direction) -> Result<Secur
         (Some(_), Some(_)) => return Err(one.invalid(group)),
     };
     let description = one.get("Description").unwrap_or_default().to_owned();
-    Ok(SecurityRule { direction, protocol: protocol(one)?, peer, description })
+    Ok(SecurityRule { direction, protocol: protocol(one)?, peer, description, id: None })
 }
 
 /// A network, or a single address.

@@ -40,8 +40,8 @@ pub async fn handle(call: &Call<'_>) -> Result<Tree, Refusal> {
             Refusal::new(400, "InvalidNetworkInterface.InUse", why)
         }
         ComputeError::Invalid { parameter: "network_interface", .. } => {
-            let why =
-                "You may not attach a network interface to an instance if they are not in the same network.";
+            let why = "You may not attach a network interface to an instance if they are not in the same network and \
+                       availability zone.";
             refusals::value(why)
         }
         ComputeError::Limit { .. } => {

@@ -20,7 +20,7 @@ pub async fn handle(call: &Call<'_>) -> Result<Tree, Refusal> {
     let paging = Paging::read(parameters, !ids.is_empty())?;
     let groups = call.compute().security_groups(call.account(), None, usize::MAX, |_| true).await?.items;
     let all = groups.iter().flat_map(|group| group.rules.iter().map(move |rule| (group, rule)));
-    let mut all: Vec<_> = all.map(|(group, rule)| (rule_id(group.id, rule), group, rule)).collect();
+    let mut all: Vec<_> = all.map(|(group, rule)| (rule_id(group, rule), group, rule)).collect();
     if let Some(id) = ids.iter().find(|id| !all.iter().any(|(known, ..)| known == *id)) {
         return Err(refusals::no_rule(id));
     }

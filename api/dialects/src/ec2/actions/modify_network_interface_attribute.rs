@@ -1,5 +1,5 @@
-//! ModifyNetworkInterfaceAttribute: changes the security groups of an interface, or what is said of it. The groups of one whose
-//! instance runs hold at once.
+//! ModifyNetworkInterfaceAttribute: changes the security groups of an interface, what is said of it, or whether it goes with its
+//! instance. The groups of one whose instance runs hold at once.
 //!
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyNetworkInterfaceAttribute.html>
 
@@ -8,6 +8,7 @@ use compute::id::{InterfaceId, SecurityGroupId};
 
 use super::super::xml::Tree;
 use super::super::{Call, Refusal};
+use super::interface::attachment;
 use super::refusals;
 use super::words::{ids, refuse, required_id};
 
@@ -15,7 +16,6 @@ use super::words::{ids, refuse, required_id};
 const UNSUPPORTED: &[&str] = &[
     "AssociatePublicIpAddress",
     "Attachment.DefaultEnaQueueCount",
-    "Attachment.DeleteOnTermination",
     "Attachment.EnaQueueCount",
     "EnablePrimaryIpv6",
 ];
@@ -33,15 +33,24 @@ pub async fn handle(call: &Call<'_>) -> Result<Tree, Refusal> {
     let description = parameters.iter().find(|(name, _)| *name == "Description.Value");
     let description = description.map(|(_, text)| text.to_owned());
     let checked = parameters.get("SourceDestCheck.Value");
-    match [!groups.is_empty(), description.is_some(), checked.is_some()].iter().filter(|is| **is).count() {
+    let delete = parameters.flag("Attachment.DeleteOnTermination")?;
+    let told = [!groups.is_empty(), description.is_some(), checked.is_some(), delete.is_some()];
+    match told.iter().filter(|is| **is).count() {
         1 => {}
         0 => return Err(Refusal::missing("Description")),
         _ => return Err(Refusal::combination("Fields for multiple attribute types specified")),
     }
-    call.compute().interface(call.account(), id).await?;
+    let interface = call.compute().interface(call.account(), id).await?;
+    if delete.is_some() {
+        let wanted = parameters.required("Attachment.AttachmentId")?;
+        if attachment(&interface).as_deref() != Some(wanted) {
+            return Err(refusals::no_attachment(wanted));
+        }
+    }
     let change = InterfaceChange {
         words: WordsChange { description, ..WordsChange::default() },
         security_groups: (!groups.is_empty()).then_some(groups),
+        delete_with_instance: delete,
     };
     call.compute().change_interface(call.account(), id, &change).await.map_err(|error| match error {
         ComputeError::Invalid { parameter: "security_groups", .. } => refusals::different_networks(),

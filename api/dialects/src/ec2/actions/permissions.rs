@@ -1,6 +1,6 @@
 //! Rules of security groups as EC2's permissions: from a request's `IpPermissions`, or the single parameters of older clients,
 //! to the core's rules, and back. A permission is all that is let through by one protocol and range of ports, so it lists
-//! many of the core's rules; a rule has an id, which is made of what it says.
+//! many of the core's rules; a rule has an id, which it keeps when it is changed.
 //!
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpPermission.html>
 
@@ -61,11 +61,11 @@ async fn permitted(
     let mut rules = Vec::new();
     for range in &ranges {
         let peer = Peer::Cidr(network(range.required("CidrIp")?)?);
-        rules.push(SecurityRule { direction, protocol, peer, description: description(range)? });
+        rules.push(SecurityRule { direction, protocol, peer, description: description(range)?, id: None });
     }
     for pair in &groups {
         let peer = peer(call, group, pair, ["UserId", "GroupId", "GroupName"]).await?;
-        rules.push(SecurityRule { direction, protocol, peer, description: description(pair)? });
+        rules.push(SecurityRule { direction, protocol, peer, description: description(pair)?, id: None });
     }
     for name in ["Ipv6Ranges", "PrefixListIds"] {
         if !permission.groups(name)?.is_empty() {
@@ -85,7 +85,8 @@ async fn one(
     direction: Direction,
 ) -> Result<Vec<SecurityRule>, Refusal> {
     let parameters = call.parameters;
-    let rule = |protocol, peer| SecurityRule { direction, protocol, peer, description: String::new() };
+    let rule =
+        |protocol, peer| SecurityRule { direction, protocol, peer, description: String::new(), id: None };
     if parameters.get("SourceSecurityGroupName").is_none() {
         if parameters.get("SourceSecurityGroupOwnerId").is_some() {
             return Err(Refusal::missing("SourceSecurityGroupName"));
@@ -265,7 +266,7 @@ fn described(rule: &SecurityRule) -> Tree {
 
 /// A rule by itself, with its id.
 pub fn rule(call: &Call<'_>, group: &SecurityGroup, rule: &SecurityRule) -> Tree {
-    let id = rule_id(group.id, rule);
+    let id = rule_id(group, rule);
     let referenced = match &rule.peer {
         Peer::Cidr(_) => None,
         Peer::Group { account, group } => Some(Tree::new().text("groupId", group).text("userId", account)),
@@ -294,7 +295,7 @@ fn by_itself(group: &SecurityGroup, rule: &SecurityRule) -> Tree {
         Peer::Group { .. } => None,
     };
     Tree::new()
-        .text("securityGroupRuleId", rule_id(group.id, rule))
+        .text("securityGroupRuleId", rule_id(group, rule))
         .text("groupId", group.id)
         .text("isEgress", rule.direction == Direction::Egress)
         .text("ipProtocol", word)
@@ -304,9 +305,41 @@ fn by_itself(group: &SecurityGroup, rule: &SecurityRule) -> Tree {
         .and(described(rule))
 }
 
-/// The id of a rule: of what it says in its group, which no other rule there does.
-pub fn rule_id(group: SecurityGroupId, rule: &SecurityRule) -> String {
-    derived("sgr", &format!("{group} {:?} {:?} {:?}", rule.direction, rule.protocol, rule.peer))
+/// The id of a rule: its own, or one of what it says in its group, which no other rule there does.
+pub fn rule_id(group: &SecurityGroup, rule: &SecurityRule) -> String {
+    if let Some(id) = &rule.id {
+        return id.clone();
+    }
+    let said = format!("{} {:?} {:?} {:?}", group.id, rule.direction, rule.protocol, rule.peer);
+    let id = derived("sgr", &said);
+    // One that said so before, and was changed, has kept it.
+    match group.rules.iter().any(|other| other.id.as_ref() == Some(&id)) {
+        true => derived("sgr", &format!("{said} again")),
+        false => id,
+    }
+}
+
+/// The rule that a request describes for the place of another: all of it, by what has an id of its own.
+pub async fn replacement(
+    call: &Call<'_>,
+    group: &SecurityGroup,
+    direction: Direction,
+    said: &Parameters,
+) -> Result<SecurityRule, Refusal> {
+    for name in ["CidrIpv6", "PrefixListId"] {
+        if said.get(name).is_some() {
+            return Err(Refusal::unsupported(&said.full(name)));
+        }
+    }
+    let peer = match (said.get("CidrIpv4"), said.get("ReferencedGroupId")) {
+        (Some(_), Some(_)) => {
+            return Err(refusals::combination(&said.full("CidrIpv4"), &said.full("ReferencedGroupId")));
+        }
+        (Some(cidr), None) => Peer::Cidr(network(cidr)?),
+        (None, Some(_)) => peer(call, group, said, ["", "ReferencedGroupId", ""]).await?,
+        (None, None) => return Err(said.missing("CidrIpv4")),
+    };
+    Ok(SecurityRule { direction, protocol: protocol(said)?, peer, description: description(said)?, id: None })
 }
 
 /// Whether two rules let the same through, whatever is said of them.

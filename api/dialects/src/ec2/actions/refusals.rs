@@ -28,6 +28,12 @@ pub fn different_networks() -> Refusal {
     Refusal::new(400, "InvalidGroup.NotFound", why)
 }
 
+/// There is no attachment of this id.
+pub fn no_attachment(id: &str) -> Refusal {
+    let why = format!("The attachment '{}' does not exist.", shown(id));
+    Refusal::new(400, "InvalidAttachmentID.NotFound", why)
+}
+
 /// There is no rule of this id.
 pub fn no_rule(id: &str) -> Refusal {
     let why = format!("The security group rule ID '{}' does not exist", shown(id));

@@ -1,21 +1,21 @@
-//! RegisterImage: an image of a snapshot of the disk that instances are to boot from.
+//! RegisterImage: an image of a snapshot of the disk that instances are to boot from, or of what is at a location, as by the API
+//! of 2007; `location` says which locations there are. One at a location is pending until its content is imported.
 //!
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RegisterImage.html>
 
-use compute::compute::{NewImage, SourceRequest};
-use compute::resource::Architecture;
-use serde_json::Value;
+use compute::compute::{DiskRequest, NewImage, SourceRequest};
+use compute::resource::{Architecture, Image, Job};
 
 use super::super::ids::CloudId;
+use super::super::parameters::Parameters;
 use super::super::xml::Tree;
-use super::super::{Call, Refusal, states, tags};
+use super::super::{Call, Refusal, location, states, tags};
 use super::create_snapshot::MAX_DESCRIPTION;
 use super::devices::{self, Device, is_root};
 use super::words;
 
-/// What an image cannot have here: its parts in a bucket, other kernels than its own, firmware.
-const UNSUPPORTED: &[&str] =
-    &["BootMode", "ImageLocation", "KernelId", "RamdiskId", "TpmSupport", "UefiData"];
+/// What an image cannot have here: other kernels than its own or the host's, firmware.
+const UNSUPPORTED: &[&str] = &["BootMode", "KernelId", "RamdiskId", "TpmSupport", "UefiData"];
 
 pub async fn handle(call: &Call<'_>) -> Result<Tree, Refusal> {
     let parameters = call.parameters;
@@ -35,6 +35,29 @@ pub async fn handle(call: &Call<'_>) -> Result<Tree, Refusal> {
         return Err(parameters.invalid("RootDeviceName"));
     }
     let architecture = parameters.choice("Architecture", states::ARCHITECTURES)?;
+    let root = root(parameters)?;
+    let new = NewImage {
+        name,
+        description: description.to_owned(),
+        tags: tags::specified(parameters, "image", &["image", "snapshot"])?,
+        token: call.token("RegisterImage")?,
+        ..NewImage::default()
+    };
+    let (image, job) = match (parameters.get("ImageLocation"), root) {
+        (Some(location), None) => of_location(call, new, architecture, location).await?,
+        (None, Some(root)) => of_snapshot(call, new, architecture, root).await?,
+        (Some(_), Some(_)) => {
+            let why = "An image is of what is at its ImageLocation or of a snapshot, not of both.";
+            return Err(Refusal::new(400, "InvalidParameterCombination", why));
+        }
+        (None, None) => return Err(parameters.missing("BlockDeviceMapping.1.Ebs.SnapshotId")),
+    };
+    let image = image.map_or_else(|| job.kind.subject(), |image| image.id.written());
+    Ok(Tree::new().text("imageId", image))
+}
+
+/// The disk to boot from, if one is mapped.
+fn root(parameters: &Parameters) -> Result<Option<DiskRequest>, Refusal> {
     let mut root = None;
     for device in devices::read(parameters)? {
         match device {
@@ -43,24 +66,32 @@ pub async fn handle(call: &Call<'_>) -> Result<Tree, Refusal> {
             Device::Data(_) => return Err(Refusal::unsupported("BlockDeviceMapping")),
         }
     }
-    let root = root.ok_or_else(|| parameters.missing("BlockDeviceMapping.1.Ebs.SnapshotId"))?;
+    Ok(root)
+}
+
+async fn of_location(
+    call: &Call<'_>,
+    new: NewImage,
+    architecture: Option<Architecture>,
+    location: &str,
+) -> Result<(Option<Image>, Job), Refusal> {
+    let found = location::find(call, location).await?;
+    let architecture = architecture.unwrap_or(found.architecture());
+    let new = found.boots(call, NewImage { architecture, location: location.to_owned(), ..new })?;
+    Ok(call.compute().import_image(call.account(), &new, found.source, found.sha256).await?)
+}
+
+async fn of_snapshot(
+    call: &Call<'_>,
+    new: NewImage,
+    architecture: Option<Architecture>,
+    root: DiskRequest,
+) -> Result<(Option<Image>, Job), Refusal> {
     let SourceRequest::Snapshot(snapshot) = root.content else {
         let why = "The root device is not mapped to a snapshot.";
         return Err(Refusal::new(400, "InvalidBlockDeviceMapping", why));
     };
-    let new = NewImage {
-        name,
-        description: description.to_owned(),
-        architecture: architecture.unwrap_or(Architecture::X86_64),
-        kernel: None,
-        min_disk_gib: root.size_gib.unwrap_or(0),
-        public: false,
-        location: String::new(),
-        tags: tags::specified(parameters, "image", &["image", "snapshot"])?,
-        token: call.token("RegisterImage")?,
-        dialect: Value::Null,
-    };
-    let (image, job) = call.compute().image_of_snapshot(call.account(), &new, snapshot).await?;
-    let image = image.map_or_else(|| job.kind.subject(), |image| image.id.written());
-    Ok(Tree::new().text("imageId", image))
+    let architecture = architecture.unwrap_or(Architecture::X86_64);
+    let new = NewImage { architecture, min_disk_gib: root.size_gib.unwrap_or(0), ..new };
+    Ok(call.compute().image_of_snapshot(call.account(), &new, snapshot).await?)
 }

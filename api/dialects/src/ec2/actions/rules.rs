@@ -1,13 +1,17 @@
 //! Rules that are added to groups and taken away.
 
 use compute::compute::ComputeError;
+use compute::id::SecurityGroupId;
 use compute::resource::{Direction, SecurityGroup, SecurityRule};
 
 use super::super::xml::Tree;
 use super::super::{Call, Refusal};
-use super::permissions::{description, is_same, named, permissions, revoked, rule, rule_id, said};
+use super::permissions::{
+    description, is_same, named, permissions, replacement, revoked, rule, rule_id, said,
+};
 use super::refusals;
 use super::security_group;
+use super::words::{drawn, required_id};
 
 /// Adds the rules that a request names to the group that it names: all of them, or none.
 pub async fn authorize(call: &Call<'_>, direction: Direction) -> Result<Tree, Refusal> {
@@ -16,7 +20,8 @@ pub async fn authorize(call: &Call<'_>, direction: Direction) -> Result<Tree, Re
         // Rules have no tags here, and nobody is told that they got some.
         return Err(Refusal::unsupported("TagSpecification"));
     }
-    let rules = named(call, &group, direction).await?;
+    let mut rules = named(call, &group, direction).await?;
+    rules.iter_mut().for_each(|rule| rule.id = Some(drawn("sgr")));
     let changed = call.compute().change_rules(call.account(), group.id, &rules, &[]).await;
     changed.map_err(|error| refused(error, &rules))?;
     Ok(Tree::done().list("securityGroupRuleSet", rules.iter().map(|added| rule(call, &group, added))))
@@ -47,12 +52,13 @@ pub async fn revoke(call: &Call<'_>, direction: Direction) -> Result<Tree, Refus
 pub async fn describe(call: &Call<'_>, direction: Direction) -> Result<Tree, Refusal> {
     let group = security_group::named(call).await?;
     let by_id = call.parameters.groups("SecurityGroupRuleDescription")?;
-    let (mut before, mut after) = (Vec::new(), Vec::new());
+    let mut changes = Vec::new();
     if by_id.is_empty() {
         for wanted in named(call, &group, direction).await? {
             let known = group.rules.iter().find(|rule| is_same(rule, &wanted));
-            before.push(known.ok_or_else(refusals::no_permission)?.clone());
-            after.push(wanted);
+            let known = known.ok_or_else(refusals::no_permission)?;
+            let SecurityRule { description, .. } = wanted;
+            changes.push((known.clone(), SecurityRule { description, ..known.clone() }));
         }
     } else if !call.parameters.groups("IpPermissions")?.is_empty() {
         return Err(refusals::combination("SecurityGroupRuleDescriptions", "IpPermissions"));
@@ -60,11 +66,48 @@ pub async fn describe(call: &Call<'_>, direction: Direction) -> Result<Tree, Ref
     for one in &by_id {
         let id = one.required("SecurityGroupRuleId")?.to_owned();
         let rule = self::by_id(&group, direction, &[id])?.remove(0);
-        after.push(SecurityRule { description: description(one)?, ..rule.clone() });
-        before.push(rule);
+        changes.push((rule.clone(), SecurityRule { description: description(one)?, ..rule }));
     }
-    let changed = call.compute().change_rules(call.account(), group.id, &after, &before).await;
-    changed.map_err(|error| refused(error, &after))?;
+    replace(call, &group, &changes).await
+}
+
+/// Lets rules that are there say something else, by their ids, which they keep: all of them, or none.
+pub async fn modify(call: &Call<'_>) -> Result<Tree, Refusal> {
+    let group: SecurityGroupId = required_id(call.parameters, "GroupId")?;
+    let group = call.compute().security_group(call.account(), group).await?;
+    let listed = call.parameters.groups("SecurityGroupRule")?;
+    if listed.is_empty() {
+        return Err(Refusal::missing("SecurityGroupRule"));
+    }
+    let mut changes: Vec<(SecurityRule, SecurityRule)> = Vec::new();
+    for one in &listed {
+        let id = one.required("SecurityGroupRuleId")?;
+        check_rule_id(id)?;
+        let known = group.rules.iter().find(|rule| rule_id(&group, rule) == id);
+        let known = known.ok_or_else(|| refusals::no_rule(id))?;
+        if changes.iter().any(|(before, _)| before == known) {
+            return Err(refusals::value("The same security group rule must not appear multiple times"));
+        }
+        let said = one.group("SecurityGroupRule");
+        if said.is_empty() {
+            return Err(one.missing("SecurityGroupRule"));
+        }
+        let after = replacement(call, &group, known.direction, &said).await?;
+        changes.push((known.clone(), SecurityRule { id: Some(id.to_owned()), ..after }));
+    }
+    replace(call, &group, &changes).await
+}
+
+async fn replace(
+    call: &Call<'_>,
+    group: &SecurityGroup,
+    changes: &[(SecurityRule, SecurityRule)],
+) -> Result<Tree, Refusal> {
+    let changed = call.compute().replace_rules(call.account(), group.id, changes).await;
+    changed.map_err(|error| {
+        let after: Vec<SecurityRule> = changes.iter().map(|(_, after)| after.clone()).collect();
+        refused(error, &after)
+    })?;
     Ok(Tree::done())
 }
 
@@ -91,7 +134,7 @@ fn by_id(group: &SecurityGroup, direction: Direction, ids: &[String]) -> Result<
     let mut found: Vec<SecurityRule> = Vec::new();
     for id in ids {
         check_rule_id(id)?;
-        let is_it = |rule: &&SecurityRule| rule.direction == direction && rule_id(group.id, rule) == *id;
+        let is_it = |rule: &&SecurityRule| rule.direction == direction && rule_id(group, rule) == *id;
         let rule = group.rules.iter().find(is_it).ok_or_else(|| refusals::no_rule(id))?;
         if !found.contains(rule) {
             found.push(rule.clone());

@@ -14,6 +14,11 @@ pub fn derived(word: &str, of: &str) -> String {
     format!("{word}-{}", &digits[..17])
 }
 
+/// An id of seventeen digits that nothing else has.
+pub fn drawn(word: &str) -> String {
+    derived(word, &uuid::Uuid::new_v4().to_string())
+}
+
 /// The id of a zone, which is the same for all accounts: its region's name, and its place.
 pub fn zone_id(call: &Call<'_>, name: &str) -> String {
     let zones = &call.compute().config().catalog.zones;

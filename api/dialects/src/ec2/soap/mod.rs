@@ -187,6 +187,9 @@ mod tests {
         for _ in 0..3000 {
             let mut bytes = message.clone().into_bytes();
             for _ in 0..=below(3) {
+                if bytes.is_empty() {
+                    break;
+                }
                 let (at, from) = (below(bytes.len()), below(bytes.len()));
                 let length = below(40).min(bytes.len() - from);
                 let piece = bytes[from..from + length].to_vec();

@@ -19,7 +19,6 @@ mod group;
 mod image;
 mod instance;
 mod launch_request;
-mod manifest;
 mod modify_image_attribute;
 mod permissions;
 mod reboot_instances;

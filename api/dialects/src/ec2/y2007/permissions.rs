@@ -95,7 +95,7 @@ async fn listed(call: &Call<'_>, permission: &Parameters) -> Result<Vec<Security
 }
 
 fn rule(protocol: Protocol, peer: Peer) -> SecurityRule {
-    SecurityRule { direction: Direction::Ingress, protocol, peer, description: String::new() }
+    SecurityRule { direction: Direction::Ingress, protocol, peer, description: String::new(), id: None }
 }
 
 async fn peer(call: &Call<'_>, owner: &str, name: &str) -> Result<Peer, Refusal> {

@@ -137,7 +137,7 @@ pub const ENTRIES: &[Entry] = &[
         &[
             Refused(&[("Name", "")], "MissingParameter"),
             Refused(&[("Architecture", "vax")], "InvalidParameterValue"),
-            Refused(&[("ImageLocation", "bucket/image.manifest.xml")], "UnsupportedOperation"),
+            Refused(&[("ImageLocation", "bucket/good.raw")], "InvalidParameterCombination"),
             Refused(&[("BlockDeviceMapping.1.Ebs.SnapshotId", "snap-0000000a")], "InvalidSnapshot.NotFound"),
         ],
         No("InvalidSnapshot.NotFound"),

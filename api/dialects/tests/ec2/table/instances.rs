@@ -165,7 +165,10 @@ pub const ENTRIES: &[Entry] = &[
             ("ImageId", "{image}"),
             ("MinCount", "1"),
             ("MaxCount", "1"),
-            ("SubnetId", "{subnet}"),
+            ("NetworkInterface.1.DeviceIndex", "0"),
+            ("NetworkInterface.1.SubnetId", "{subnet}"),
+            ("NetworkInterface.2.DeviceIndex", "1"),
+            ("NetworkInterface.2.NetworkInterfaceId", "{spare interface}"),
             ("ClientToken", "once"),
         ],
         &[
@@ -174,6 +177,16 @@ pub const ENTRIES: &[Entry] = &[
             Refused(&[("MinCount", "2")], "InvalidParameterCombination"),
             Refused(&[("InstanceType", "t9.vast")], "InvalidParameterValue"),
             Refused(&[("KeyName", "nosuch")], "InvalidKeyPair.NotFound"),
+            Refused(&[("SubnetId", "{subnet}")], "InvalidParameterCombination"),
+            Refused(
+                &[("NetworkInterface.2.NetworkInterfaceId", "{interface}")],
+                "InvalidNetworkInterface.InUse",
+            ),
+            Refused(
+                &[("NetworkInterface.2.NetworkInterfaceId", "eni-0000000a")],
+                "InvalidNetworkInterfaceID.NotFound",
+            ),
+            Refused(&[("NetworkInterface.2.DeviceIndex", "2")], "InvalidParameterValue"),
             TRIED,
         ],
         No("InvalidAMIID.NotFound"),

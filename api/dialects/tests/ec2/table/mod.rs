@@ -76,12 +76,18 @@ const IDENTITY: &[Entry] = &[
     entry(
         STS,
         "AssumeRole",
-        &[("RoleArn", "arn:aws:iam::{account}:role/deployer"), ("RoleSessionName", "build")],
+        &[
+            ("RoleArn", "arn:aws:iam::{account}:role/deployer"),
+            ("RoleSessionName", "build"),
+            ("PolicyArns.member.1.arn", "arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess"),
+        ],
         &[
             Refused(&[("RoleArn", "")], "ValidationError"),
             Refused(&[("RoleArn", "arn:aws:iam::{account}:role/nobody")], "AccessDenied"),
             Refused(&[("DurationSeconds", "1")], "ValidationError"),
             Refused(&[("Policy", "{")], "MalformedPolicyDocument"),
+            Refused(&[("PolicyArns.member.1.arn", "arn:aws:iam::aws:policy/Nothing")], "ValidationError"),
+            Refused(&[("PolicyArns.member.1.arn", "ReadOnly")], "ValidationError"),
         ],
         Stranger::No("AccessDenied"),
     ),

@@ -205,8 +205,39 @@ pub const ENTRIES: &[Entry] = &[
             NO_INTERFACE,
             Refused(&[("Description.Value", "")], "MissingParameter"),
             Refused(&[("SecurityGroupId.1", "{group}")], "InvalidParameterCombination"),
+            Refused(
+                &[
+                    ("Description.Value", ""),
+                    ("Attachment.AttachmentId", "eni-attach-1"),
+                    ("Attachment.DeleteOnTermination", "true"),
+                ],
+                "InvalidAttachmentID.NotFound",
+            ),
         ],
         No("InvalidNetworkInterfaceID.NotFound"),
+    ),
+    ec2(
+        "ModifySecurityGroupRules",
+        &[
+            ("GroupId", "{group}"),
+            ("SecurityGroupRule.1.SecurityGroupRuleId", "{rule}"),
+            ("SecurityGroupRule.1.SecurityGroupRule.IpProtocol", "tcp"),
+            ("SecurityGroupRule.1.SecurityGroupRule.FromPort", "22"),
+            ("SecurityGroupRule.1.SecurityGroupRule.ToPort", "23"),
+            ("SecurityGroupRule.1.SecurityGroupRule.CidrIpv4", "10.1.0.0/16"),
+            ("SecurityGroupRule.1.SecurityGroupRule.Description", "us"),
+        ],
+        &[
+            WITHOUT_GROUP,
+            NO_GROUP,
+            Refused(
+                &[("SecurityGroupRule.1.SecurityGroupRuleId", "sgr-0000000000000000f")],
+                "InvalidSecurityGroupRuleId.NotFound",
+            ),
+            Refused(&[("SecurityGroupRule.1.SecurityGroupRule.FromPort", "24")], "InvalidParameterValue"),
+            Refused(&[("SecurityGroupRule.1.SecurityGroupRule.CidrIpv4", "")], "MissingParameter"),
+        ],
+        GROUP,
     ),
     ec2(
         "ReleaseAddress",

@@ -142,6 +142,7 @@ pub const ENTRIES: &[Entry] = &[
         &[
             Refused(&[("ImageLocation", "bucket/none.manifest.xml")], "InvalidManifest"),
             Refused(&[("ImageLocation", "../etc/passwd")], "InvalidParameterValue"),
+            Refused(&[("ImageLocation", "http://10.0.0.1/a.img")], "InvalidParameterValue"),
         ],
         DoesIt,
     ),

@@ -69,6 +69,7 @@ pub fn request(image: &ImageId, start: bool) -> anyhow::Result<LaunchRequest> {
         host_name: None,
         system_disk: None,
         data_disks: Vec::new(),
+        network_interfaces: Vec::new(),
         subnet: None,
         private_address: None,
         security_groups: Vec::new(),
