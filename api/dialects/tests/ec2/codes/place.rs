@@ -43,7 +43,7 @@ pub struct Place {
     signer: Signer,
     names: BTreeMap<&'static str, String>,
     /// Connections of others.
-    _others: Vec<TcpStream>,
+    others: Vec<TcpStream>,
 }
 
 /// Most connections where it is crowded.
@@ -63,7 +63,7 @@ impl Place {
         for (name, owner) in [("image", &root), ("gone image", &root), ("hidden image", &other)] {
             names.insert(name, image(&host, owner).await);
         }
-        let mut place = Self { host, root, signer, names, _others: Vec::new() };
+        let mut place = Self { host, root, signer, names, others: Vec::new() };
         place.furnish(setting).await;
         place.become_so(setting).await;
         place
@@ -102,12 +102,10 @@ impl Place {
                 let one = Amounts { instances: 1, ..Amounts::UNLIMITED };
                 identity.set_quotas(self.root.account, one).await.unwrap();
             }
-            Setting::Disabled => {
-                identity.enable_account(self.root.account, false).await.unwrap();
-            }
+            Setting::Disabled => identity.enable_account(self.root.account, false).await.unwrap(),
             Setting::Crowded => {
                 for _ in 0..FEW {
-                    self._others.push(TcpStream::connect(address).await.unwrap());
+                    self.others.push(TcpStream::connect(address).await.unwrap());
                 }
             }
             Setting::Store(prefix, trouble) => node.store.fail(prefix, trouble),
