@@ -50,7 +50,7 @@ fn fuzz(targets: &[String], seconds: u32) -> anyhow::Result<()> {
         let step = Step::new("building cargo-fuzz, once");
         let mut install = crate::build::cargo();
         watched(
-            install.args(["install", "--quiet", "--locked", "--root"]).arg(&tools).args([
+            install.args(["install", "--quiet", "--debug", "--locked", "--root"]).arg(&tools).args([
                 "--version",
                 CARGO_FUZZ,
                 "cargo-fuzz",

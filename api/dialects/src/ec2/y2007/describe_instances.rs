@@ -22,10 +22,17 @@ pub async fn handle(call: &Call<'_>) -> Result<Tree, Refusal> {
         }
         wanted.push(read);
     }
-    let is_wanted = |id: InstanceId| ids.is_empty() || wanted.contains(&id);
-    let all = compute.instance_views(account, None, usize::MAX, |instance| is_wanted(instance.id)).await?;
+    let views = match ids.is_empty() {
+        true => compute.instance_views(account, None, usize::MAX, |_| true).await?.items,
+        // Clients that wait ask again and again: none is read but theirs.
+        false => {
+            wanted.sort_unstable();
+            wanted.dedup();
+            compute.instance_views_of(account, &wanted, |_| true).await?
+        }
+    };
     let mut reservations: BTreeMap<ReservationId, Vec<InstanceView>> = BTreeMap::new();
-    for view in all.items {
+    for view in views {
         reservations.entry(view.instance.reservation).or_default().push(view);
     }
     let mut items = Vec::with_capacity(reservations.len());
