@@ -1,7 +1,7 @@
 //! Instances with what a dialect shows of them besides their own records: disks with their sizes, interfaces, public
 //! addresses. Read a page at a time, not an instance at a time. And how many there are of what, for metrics.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
 
@@ -162,6 +162,22 @@ impl Compute {
         id: ReservationId,
     ) -> Result<Reservation, ComputeError> {
         Ok(self.get_owned::<Reservation>(account, &id.to_string()).await?.value)
+    }
+
+    /// Those of these reservations that are there, by their ids.
+    ///
+    /// # Errors
+    ///
+    /// The store does not do its part.
+    pub async fn reservations_of(
+        &self,
+        account: &str,
+        ids: impl IntoIterator<Item = ReservationId>,
+    ) -> Result<BTreeMap<ReservationId, Reservation>, ComputeError> {
+        let key = |id: ReservationId| owned_key(Reservation::WORD, account, &id.to_string());
+        let keys: Vec<Key> = ids.into_iter().map(key).collect();
+        let found = get_all::<Reservation>(&*self.store, &keys).await?;
+        Ok(found.into_iter().flatten().map(|kept| (kept.value.id, kept.value)).collect())
     }
 
     /// Jobs of an account that `wanted` takes.

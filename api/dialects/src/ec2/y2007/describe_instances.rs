@@ -35,16 +35,17 @@ pub async fn handle(call: &Call<'_>) -> Result<Tree, Refusal> {
     for view in views {
         reservations.entry(view.instance.reservation).or_default().push(view);
     }
+    let mut known = compute.reservations_of(account, reservations.keys().copied()).await?;
     let mut items = Vec::with_capacity(reservations.len());
     for (id, mut views) in reservations {
         views.sort_by_key(|view| (view.instance.launch_index, view.instance.image));
-        let reservation = compute.reservation_of(account, id).await?;
+        let groups = known.remove(&id).map(|reservation| reservation.security_groups).unwrap_or_default();
         let domains = &compute.config().domains;
         items.push(
             Tree::new()
                 .text("reservationId", id.written())
                 .text("ownerId", account)
-                .and(instance::group_set(&reservation.security_groups))
+                .and(instance::group_set(&groups))
                 .list("instancesSet", views.iter().map(|view| instance::view(domains, view))),
         );
     }
