@@ -181,12 +181,13 @@ async fn nobody_is_answered_who_did_not_sign_what_is_answered() {
     let fault = |code: &str| json!([500, format!("SOAP-ENV:Client.{code}")]);
     let (refused, expired, malformed) =
         (fault("AuthFailure"), fault("RequestExpired"), fault("MalformedSOAPMessage"));
+    let forged = fault("SignatureDoesNotMatch");
     let wanted = json!({
         "answered": [200, null],
         "sha256": [200, null],
         "known": ["answered", "sha256"],
         "sent again": refused,
-        "changed": refused,
+        "changed": forged,
         "unsigned": refused,
         "no signature": refused,
         "no timestamp": refused,
@@ -195,7 +196,7 @@ async fn nobody_is_answered_who_did_not_sign_what_is_answered() {
         "too early": expired,
         "has expired": expired,
         "stranger's": refused,
-        "stranger's key": refused,
+        "stranger's key": forged,
         "body wrapped": refused,
         "body wrapped in security": refused,
         "same id": refused,
