@@ -1,5 +1,6 @@
 //! One bothy-vmm process, driven over its control socket, and what its guest prints.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -90,11 +91,34 @@ impl Vm {
                 info.exit,
                 self.console()
             );
-            assert!(Instant::now() < deadline, "no {text:?} within {timeout:?}:\n{}", self.console());
+            if Instant::now() >= deadline {
+                let (console, vitals) = (self.console(), self.vitals());
+                panic!("no {text:?} within {timeout:?}:\n{console}\n{vitals}");
+            }
             let offset = self.seen.len() as u64;
             let more = self.client.wait_console(offset, Duration::from_secs(1));
             self.runtime.block_on(more).expect("the console answers");
         }
+    }
+
+    /// What the VMM counts, twice, and what its threads do: whether a guest that is silent still does something, and who waits
+    /// for whom if not.
+    fn vitals(&self) -> String {
+        let counters = || {
+            let text = self.ask(async |client| client.metrics().await).expect("the VMM answers");
+            let counted = |line: &&str| !line.starts_with('#') && !line.ends_with(" 0");
+            text.lines().filter(counted).map(|line| format!("{line}\n")).collect::<String>()
+        };
+        let before = counters();
+        std::thread::sleep(Duration::from_secs(2));
+        let (after, mut threads) = (counters(), String::new());
+        for task in fs::read_dir(format!("/proc/{}/task", self.pid())).expect("it is there").flatten() {
+            // One that ended since has none.
+            let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            let at = fs::read_to_string(task.path().join("wchan")).unwrap_or_default();
+            threads += &format!("{} {at}\n", stat.trim_end());
+        }
+        format!("its counters:\n{before}two seconds later:\n{after}its threads:\n{threads}")
     }
 
     /// Waits until the machine ended; what it printed is then complete.
