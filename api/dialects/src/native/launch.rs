@@ -79,10 +79,7 @@ fn kind(request: &LaunchRequest, now: jiff::Timestamp) -> Result<InstanceRequest
         disks,
         zone: None,
         interfaces: interfaces(request)?,
-        public_address: match request.public_address {
-            Some(true) => PublicAddress::Always,
-            Some(false) | None => PublicAddress::Never,
-        },
+        public_address: PublicAddress::asked(request.public_address.unwrap_or(false)),
         tags: convert::new_tags(&request.tags),
         volume_tags: Tags::default(),
         terms: convert::new_terms(&request.charge, now)?,

@@ -3,7 +3,7 @@
 use compute::identity::{AttachedTo, PolicyRef};
 
 use super::caller::{Caller, Host, Pairs, encoded};
-use super::signing::{TRUST, V4};
+use super::signing::{V4, make_deployer};
 
 /// A session, and what its requests carry along.
 struct Session {
@@ -57,8 +57,7 @@ async fn a_session_is_narrowed_to_what_its_policies_allow_together() {
     let root = host.root().await;
     let (identity, account) = (&host.identity, root.account);
     let now = host.node.compute.clock().now();
-    let trust = TRUST.replace("ACCOUNT", &account.to_string());
-    identity.create_role(account, "deployer", "", &trust, 3600, now).await.unwrap();
+    make_deployer(&host, account, now).await;
     let all = PolicyRef::BuiltIn("AmazonEC2FullAccess".to_owned());
     identity.attach_policy(account, &all, AttachedTo::Role("deployer")).await.unwrap();
     identity.create_policy(account, "addresses", "", &allowing("ec2:*Address*"), now).await.unwrap();
@@ -103,8 +102,7 @@ async fn policies_that_a_session_cannot_have_are_refused() {
     let host = Host::start().await;
     let (root, stranger) = (host.root().await, host.stranger().await);
     let now = host.node.compute.clock().now();
-    let trust = TRUST.replace("ACCOUNT", &root.account.to_string());
-    host.identity.create_role(root.account, "deployer", "", &trust, 3600, now).await.unwrap();
+    make_deployer(&host, root.account, now).await;
     for account in [root.account, stranger.account] {
         host.identity.create_policy(account, "mine", "", &allowing("ec2:*"), now).await.unwrap();
     }

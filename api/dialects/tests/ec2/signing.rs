@@ -3,7 +3,7 @@
 use aws_lc_rs::{digest, hmac};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use compute::identity::KeyOwner;
+use compute::identity::{AccountId, KeyOwner};
 use jiff::{SignedDuration, Timestamp};
 
 use super::caller::{Answered, Caller, Host, Pairs, encoded, send};
@@ -198,8 +198,14 @@ async fn what_is_not_signed_or_asks_for_nothing_is_refused_in_its_apis_form() {
     }
 }
 
-pub const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",
+const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",
     "Principal":{"AWS":"arn:aws:iam::ACCOUNT:root"}}]}"#;
+
+/// Makes the role `deployer`, which trusts its account.
+pub async fn make_deployer(host: &Host, account: AccountId, now: Timestamp) {
+    let trust = TRUST.replace("ACCOUNT", &account.to_string());
+    host.identity.create_role(account, "deployer", "", &trust, 3600, now).await.unwrap();
+}
 
 #[tokio::test]
 async fn a_role_is_assumed_and_its_credentials_are_good_with_their_token() {
@@ -207,8 +213,7 @@ async fn a_role_is_assumed_and_its_credentials_are_good_with_their_token() {
     let root = host.root().await;
     let (identity, account) = (&host.identity, root.account);
     let now = host.node.compute.clock().now();
-    let trust = TRUST.replace("ACCOUNT", &account.to_string());
-    identity.create_role(account, "deployer", "", &trust, 3600, now).await.unwrap();
+    make_deployer(&host, account, now).await;
     identity.create_user(account, "ann", "", now).await.unwrap();
     let ann = host.key(account, &KeyOwner::User("ann".to_owned())).await;
     let who = "Action=GetCallerIdentity&Version=2011-06-15";

@@ -69,8 +69,9 @@ impl Compute {
         let present: HashSet<InstanceId> = self.machines.present().await?.into_iter().collect();
         let snapshots: HashSet<_> = snapshots.iter().map(|kept| kept.value.id).collect();
         let images: Vec<Image> = images.into_iter().map(|kept| kept.value).collect();
-        self.remove_leavings(&present, &snapshots, &images, &instances_of(&instances)).await?;
-        self.remove_fetched(jobs.iter().map(|kept| &kept.value)).await?;
+        let under_way = jobs.iter().filter(|kept| matches!(kept.value.state, JobState::Running { .. }));
+        let under_way: HashSet<JobId> = under_way.map(|kept| kept.value.id).collect();
+        self.remove_leavings(&present, &snapshots, &images, &instances_of(&instances), &under_way).await?;
 
         // Of one that rests there may be a console, and nothing that sends.
         let has_machine = |it: &&Instance| {
@@ -118,13 +119,15 @@ impl Compute {
         Ok(())
     }
 
-    /// Removes machines, disks and files that no record speaks of: what a daemon that was killed had just made.
+    /// Removes machines, disks and files that no record speaks of: what a daemon that was killed had just made. And what was
+    /// fetched, but for the jobs that are under way.
     async fn remove_leavings(
         &self,
         machines: &HashSet<InstanceId>,
         snapshots: &HashSet<crate::id::SnapshotId>,
         images: &[Image],
         instances: &[Instance],
+        jobs: &HashSet<JobId>,
     ) -> Result<(), RecoverError> {
         for id in machines.iter().filter(|id| !self.ledger.has_instance(**id)) {
             log::warn!("removes the machine of {id}, which is on no record");
@@ -160,16 +163,7 @@ impl Compute {
             log::warn!("removes {}, which is on no record", file.display());
             self.disks.delete_file(file).await?;
         }
-        Ok(())
-    }
-}
-
-impl Compute {
-    /// Removes what was fetched for jobs that are over.
-    async fn remove_fetched<'a>(&self, jobs: impl Iterator<Item = &'a Job>) -> Result<(), RecoverError> {
-        let needed: HashSet<JobId> =
-            jobs.filter(|job| matches!(job.state, JobState::Running { .. })).map(|job| job.id).collect();
-        for id in self.disks.present().await?.fetched.into_iter().filter(|id| !needed.contains(id)) {
+        for id in disks.fetched.into_iter().filter(|id| !jobs.contains(id)) {
             log::warn!("removes what was fetched for {id}, which is over");
             self.disks.delete_fetched(id).await?;
         }

@@ -149,10 +149,7 @@ async fn kind(call: &Call<'_>, plan: &Plan) -> Result<InstanceRequest, Refusal> 
             security_groups,
             ..LaunchInterface::default()
         })],
-        public_address: match plan.is_started && network.outgoing > 0 {
-            true => PublicAddress::Always,
-            false => PublicAddress::Never,
-        },
+        public_address: PublicAddress::asked(plan.is_started && network.outgoing > 0),
         tags: parameters.tags()?,
         volume_tags: Tags::default(),
         terms: terms(call)?,

@@ -42,7 +42,7 @@ pub async fn handle(call: &Call<'_>) -> Result<Tree, Refusal> {
     Ok(Tree::new()
         .tree("Credentials", credentials)
         .tree("AssumedRoleUser", user)
-        .text_if("PackedPolicySize", (size > 0).then(|| (size * 100).div_ceil(MAX_POLICY_CHARS))))
+        .text_if("PackedPolicySize", (size > 0).then(|| percent(size))))
 }
 
 /// The managed policies that the session is narrowed to, and how long these and its own policy are.
@@ -70,11 +70,16 @@ fn policies(parameters: &Parameters, account: AccountId) -> Result<(Vec<PolicyRe
         }
     }
     if size > MAX_POLICY_CHARS {
-        let percent = (size * 100).div_ceil(MAX_POLICY_CHARS);
+        let percent = percent(size);
         let why = format!("Packed policy consumes {percent}% of allotted space, please use smaller policy.");
         return Err(Refusal::new(400, "PackedPolicyTooLarge", why));
     }
     Ok((policies, size))
+}
+
+/// How much of what they may have together policies of so many characters take.
+fn percent(size: usize) -> usize {
+    (size * 100).div_ceil(MAX_POLICY_CHARS)
 }
 
 /// The policy of an ARN, AWS's own or one of this account; a path may come before the name.

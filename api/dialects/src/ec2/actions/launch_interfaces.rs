@@ -97,8 +97,7 @@ async fn public_address(
     subnet: Option<SubnetId>,
 ) -> Result<PublicAddress, Refusal> {
     let by_itself = match (asked, subnet) {
-        (Some(true), _) => return Ok(PublicAddress::Always),
-        (Some(false), _) => false,
+        (Some(asked), _) => return Ok(PublicAddress::asked(asked)),
         // The account's default subnet.
         (None, None) => true,
         (None, Some(id)) => match call.compute().subnet(call.account(), id).await {

@@ -106,10 +106,7 @@ fn kind(
             ..LaunchInterface::default()
         })],
         // Where there are none, all that is left is the host's own address.
-        public_address: match config.public_addresses.is_empty() {
-            true => PublicAddress::Never,
-            false => PublicAddress::Always,
-        },
+        public_address: PublicAddress::asked(!config.public_addresses.is_empty()),
         tags: Tags::default(),
         volume_tags: Tags::default(),
         terms: Terms::PayAsYouGo { release: None },

@@ -73,6 +73,13 @@ struct Kind<'a> {
     disks: Vec<Disk>,
 }
 
+impl Kind<'_> {
+    /// Whether there are no more of them than public addresses.
+    fn needs_public(&self) -> bool {
+        self.request.public_address == PublicAddress::Always
+    }
+}
+
 /// Records that are about to be written, and the addresses that are held for them.
 #[derive(Default)]
 struct Drawn {
@@ -222,8 +229,7 @@ impl Compute {
         if most > u64::from(MAX_LAUNCH) {
             return Err(ComputeError::Limit { what: "instances in one launch", most: u64::from(MAX_LAUNCH) });
         }
-        let need_public = |kind: &Kind<'_>| kind.request.public_address == PublicAddress::Always;
-        let with_public = kinds.iter().zip(&mut asks).filter(|(kind, _)| need_public(kind));
+        let with_public = kinds.iter().zip(&mut asks).filter(|(kind, _)| kind.needs_public());
         let fewest = narrow(with_public.map(|(_, ask)| ask), publics as u64);
         if fewest > publics as u64 {
             return Err(too_few(usize::try_from(fewest).unwrap_or(usize::MAX), publics));
@@ -263,8 +269,7 @@ impl Compute {
     ) -> Result<Drawn, ComputeError> {
         let (mut drawn, now) = (Drawn::default(), self.clock.now());
         let reservation = ReservationId::draw();
-        let needs = |kind: &Kind<'_>| kind.request.public_address == PublicAddress::Always;
-        let needed = kinds.iter().zip(counts).filter(|(kind, _)| needs(kind));
+        let needed = kinds.iter().zip(counts).filter(|(kind, _)| kind.needs_public());
         let mut needed: usize = needed.map(|(_, count)| *count as usize).sum();
         // Round by round, so that their order tells in which the surplus was given.
         let rounds = counts.iter().copied().max().unwrap_or(0);
@@ -276,7 +281,7 @@ impl Compute {
                     PublicAddress::IfAny => publics.len() > needed,
                     PublicAddress::Always => true,
                 };
-                if needs(kind) {
+                if kind.needs_public() {
                     needed -= 1;
                 }
                 if is_to_have && let Some(address) = publics.pop() {

@@ -88,6 +88,13 @@ pub enum PublicAddress {
     Always,
 }
 
+impl PublicAddress {
+    /// What a request means that says yes or no.
+    pub fn asked(yes: bool) -> Self {
+        if yes { Self::Always } else { Self::Never }
+    }
+}
+
 /// What one instance of several is called; where it has none of its own, as all are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OwnNames {
