@@ -3,6 +3,7 @@
 
 mod alibaba;
 mod ec2;
+mod words;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;

@@ -2,7 +2,6 @@
 //! headers (ACS3, HMAC-SHA256), as those of today do.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::{digest, hmac};
@@ -11,13 +10,11 @@ use base64::prelude::BASE64_STANDARD;
 use hyper::Request;
 use hyper::http::request::Builder;
 use jiff::Timestamp;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::super::super::http::HOST;
 use super::super::Key;
+use super::super::words::{encoded, hex, written};
 
-/// RFC 3986: all but letters, digits and these.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 const VERSION: &str = "2014-05-26";
 
 /// No request has the nonce of another.
@@ -59,7 +56,7 @@ pub fn signed(scheme: Scheme, key: &Key, action: &str, more: &[(&str, &str)]) ->
                 ("Timestamp", &now),
                 ("Version", VERSION),
             ]);
-            let query = query(&parameters);
+            let query = written(&parameters);
             let mac_key =
                 hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, format!("{}&", key.secret).as_bytes());
             let mac = hmac::sign(&mac_key, format!("GET&%2F&{}", encoded(&query)).as_bytes());
@@ -67,7 +64,7 @@ pub fn signed(scheme: Scheme, key: &Key, action: &str, more: &[(&str, &str)]) ->
             Request::get(format!("/?{query}&Signature={signature}"))
         }
         Scheme::Acs3 => {
-            let query = query(&parameters);
+            let query = written(&parameters);
             let body = hex(digest::digest(&digest::SHA256, b"").as_ref());
             let headers = [
                 ("host", HOST),
@@ -96,20 +93,4 @@ pub fn signed(scheme: Scheme, key: &Key, action: &str, more: &[(&str, &str)]) ->
             request.header("authorization", authorization)
         }
     }
-}
-
-fn query(parameters: &BTreeMap<&str, &str>) -> String {
-    let pairs = parameters.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value)));
-    pairs.collect::<Vec<_>>().join("&")
-}
-
-fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, ENCODED).to_string()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -2,7 +2,6 @@
 //! (version 1, in the address).
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use aws_lc_rs::{digest, hmac};
 use base64::Engine;
@@ -10,13 +9,11 @@ use base64::prelude::BASE64_STANDARD;
 use hyper::Request;
 use hyper::body::Bytes;
 use jiff::Timestamp;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::super::super::http::HOST;
+use super::super::words::{encoded, hex, written};
 use super::super::{Key, Signed};
 
-/// RFC 3986: all but letters, digits and these.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 const FORM: &str = "application/x-www-form-urlencoded; charset=utf-8";
 
 /// A request of version 2016-11-15 that is signed now.
@@ -67,22 +64,6 @@ fn pairs<'a>(parameters: &'a [(&'a str, String)]) -> BTreeMap<&'a str, &'a str> 
     parameters.iter().map(|(name, value)| (*name, value.as_str())).collect()
 }
 
-fn written(parameters: &BTreeMap<&str, &str>) -> String {
-    let pairs = parameters.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value)));
-    pairs.collect::<Vec<_>>().join("&")
-}
-
-fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, ENCODED).to_string()
-}
-
 fn mac(algorithm: hmac::Algorithm, key: &[u8], text: &str) -> Vec<u8> {
     hmac::sign(&hmac::Key::new(algorithm, key), text.as_bytes()).as_ref().to_vec()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
