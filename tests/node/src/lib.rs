@@ -8,6 +8,7 @@ mod daemon;
 mod images;
 mod leavings;
 mod network;
+mod python;
 mod shell;
 mod vm;
 
@@ -15,5 +16,6 @@ pub use daemon::{ALIBABA, EC2, Node, call, on_host};
 pub use images::{Images, copy};
 pub use leavings::{leavings, processes, vmms};
 pub use network::Network;
+pub use python::Python;
 pub use shell::Shell;
 pub use vm::{BOOT, LOGIN, Vm, kernel_boot, sparse_file};

@@ -24,6 +24,21 @@ impl Network {
         &self.name
     }
 
+    /// The world outside of this one, a namespace of its own with these addresses of 198.51.100.0/24 from the second on, where
+    /// public addresses, 203.0.113.0/28, are known to be behind this one.
+    pub fn outside(&self, name: &str, addresses: &[&str]) -> Self {
+        let outside = Self::new(name);
+        self.ip(&["link", "add", "up0", "type", "veth", "peer", "name", "eth0", "netns", outside.name()]);
+        self.ip(&["address", "add", "198.51.100.1/24", "dev", "up0"]);
+        self.ip(&["link", "set", "up0", "up"]);
+        for address in addresses {
+            outside.ip(&["address", "add", address, "dev", "eth0"]);
+        }
+        outside.ip(&["link", "set", "eth0", "up"]);
+        outside.ip(&["route", "add", "203.0.113.0/28", "via", "198.51.100.1"]);
+        outside
+    }
+
     /// Makes a tap; with `address`, as in `10.0.0.1/24`, it also gets that and is up.
     pub fn add_tap(&self, tap: &str, address: Option<&str>) {
         self.ip(&["tuntap", "add", tap, "mode", "tap", "vnet_hdr"]);

@@ -2,13 +2,12 @@
 //! stop, release, renew, release at a time), and an instance whose role's credentials are what the policies say.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use native_api::{Instance, InstanceId, InstanceState, Operation};
-use node::{BOOT, Images, LOGIN, Network, Node, on_host};
+use node::{BOOT, Images, LOGIN, Network, Node, Python, on_host};
 use serde_json::{Value, json};
 
 /// What is run in the guest.
@@ -23,15 +22,12 @@ const STOP: &str = "stop = 900\n";
 #[test]
 fn the_vendors_scripts_and_roles_work_on_real_guests() {
     let Some(images) = Images::find() else { return };
-    let Some(python) = std::env::var_os("BOTHY_ALIBABA_PYTHON").map(PathBuf::from) else {
-        eprintln!("skipped: BOTHY_ALIBABA_PYTHON is not set; run `cargo xtask test node`");
-        return;
-    };
+    let Some(python) = Python::find("BOTHY_ALIBABA_PYTHON") else { return };
     let network = Network::new("alibaba");
     on_host(&network, images, STOP, async move |images, node| story(images, node, &python).await);
 }
 
-async fn story(images: &Images, node: &mut Node, python: &std::path::Path) {
+async fn story(images: &Images, node: &mut Node, python: &Python) {
     node.start().await;
     let import = json!({"name": "debian", "source": {"disk": {"path": images.debian}}});
     // It is read as a whole, by a daemon that is built for tests.
@@ -230,13 +226,9 @@ struct Sdk {
 }
 
 impl Sdk {
-    fn start(python: &std::path::Path, key: Key) -> Self {
-        let mut command = Command::new(python);
-        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/alibaba/ask.py"));
+    fn start(python: &Python, key: Key) -> Self {
+        let mut command = python.script("alibaba/ask.py");
         command.args([node::ALIBABA.port().to_string().as_str(), "local"]);
-        for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
-            command.env_remove(name);
-        }
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("Python starts");
         let asks = child.stdin.take().expect("it is piped");
         let answers = BufReader::new(child.stdout.take().expect("it is piped"));

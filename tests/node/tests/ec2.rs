@@ -1,19 +1,15 @@
 //! The walkthroughs of EC2's guides of 2007 on real guests, asked by Amazon's own SDKs of today and of then
 //! (`ec2/walkthroughs.py`): a key pair, an instance, who gets in, a page, an image of it, and a service of three tiers.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use base64::prelude::{BASE64_STANDARD, Engine};
 use native_api::Operation;
-use node::{BOOT, EC2, Images, LOGIN, Network, Node, on_host, sparse_file};
+use node::{BOOT, EC2, Images, LOGIN, Network, Node, Python, on_host, sparse_file};
 use serde_json::{Value, json};
 
 /// Whence public addresses are, and an instance type that Debian fits in.
 const CONFIG: &str = "[network]\npublic_addresses = ['203.0.113.0/28']\n\
     [[instance_types]]\nname = 'm1.small'\nvcpus = 1\nmemory_mib = 384\nephemeral_gib = 1\nswap_mib = 96\n";
-/// How the world outside, a customer's workstation and somebody else, get to them.
-const HOST: &str = "198.51.100.1/24";
+/// The customer's workstation, and somebody else beside it.
 const OUTSIDE: [&str; 2] = ["198.51.100.2/24", "198.51.100.3/24"];
 
 /// What guests of the small image do with what they are told: they get their address, and run their user data. Before
@@ -29,24 +25,13 @@ wget -q -O /tmp/run http://169.254.169.254/2007-03-01/user-data && echo BOTHY-TO
 #[test]
 fn the_guides_walkthroughs_work_on_real_guests() {
     let Some(images) = Images::find() else { return };
-    let Some(python) = std::env::var_os("BOTHY_EC2_PYTHON").map(PathBuf::from) else {
-        eprintln!("skipped: BOTHY_EC2_PYTHON is not set; run `cargo xtask test node`");
-        return;
-    };
+    let Some(python) = Python::find("BOTHY_EC2_PYTHON") else { return };
     let network = Network::new("ec2");
-    let outside = Network::new("workstation");
-    network.ip(&["link", "add", "up0", "type", "veth", "peer", "name", "eth0", "netns", outside.name()]);
-    network.ip(&["address", "add", HOST, "dev", "up0"]);
-    network.ip(&["link", "set", "up0", "up"]);
-    for address in OUTSIDE {
-        outside.ip(&["address", "add", address, "dev", "eth0"]);
-    }
-    outside.ip(&["link", "set", "eth0", "up"]);
-    outside.ip(&["route", "add", "203.0.113.0/28", "via", "198.51.100.1"]);
+    let outside = network.outside("workstation", &OUTSIDE);
     on_host(&network, images, CONFIG, async move |images, node| story(images, node, &python, &outside).await);
 }
 
-async fn story(images: &Images, node: &mut Node, python: &Path, outside: &Network) {
+async fn story(images: &Images, node: &mut Node, python: &Python, outside: &Network) {
     node.start().await;
     let disk = json!({"disk": {"path": images.debian}});
     // It is read as a whole, by a daemon that is built for tests.
@@ -58,14 +43,10 @@ async fn story(images: &Images, node: &mut Node, python: &Path, outside: &Networ
 
     let made: Value = node.ask(Operation::CreateAccessKey, &[], &json!({})).await;
     let text = |value: &Value| value.as_str().expect("it is text").to_owned();
-    let mut command = Command::new(python);
-    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ec2/walkthroughs.py"));
+    let mut command = python.script("ec2/walkthroughs.py");
     command.arg(EC2.port().to_string()).arg(&node.folder).arg(outside.name());
     command.env("AWS_ACCESS_KEY_ID", text(&made["access_key"]["id"]));
     command.env("AWS_SECRET_ACCESS_KEY", text(&made["secret"]));
-    for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
-        command.env_remove(name);
-    }
     let status = command.status().expect("Python starts");
     assert!(status.success(), "the walkthroughs: {status}\n{}", node.log());
     node.end();

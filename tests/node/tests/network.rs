@@ -9,10 +9,8 @@ use native_api::{Address, Instance, InstanceId, InstanceState, Operation};
 use node::{BOOT, Images, Network, Node, Shell, on_host, sparse_file};
 use serde_json::json;
 
-/// Whence public addresses are, and how the outside gets to them.
+/// Whence public addresses are.
 const PUBLIC: &str = "[network]\npublic_addresses = ['203.0.113.0/28']\n";
-const HOST: &str = "198.51.100.1/24";
-const OUTSIDE: &str = "198.51.100.2/24";
 
 /// Each guest says its name on these ports, so that what does not pass is not for want of somebody who listens.
 const PORTS: [u16; 3] = [80, 3306, 8000];
@@ -61,13 +59,7 @@ const LEASE: &str = r#"printf '#!/bin/sh\n[ "$1" = bound ] || exit 0\nip address
 fn guests_reach_what_their_groups_let_them() {
     let Some(images) = Images::find() else { return };
     let network = Network::new("groups");
-    let outside = Network::new("outside");
-    network.ip(&["link", "add", "up0", "type", "veth", "peer", "name", "eth0", "netns", outside.name()]);
-    network.ip(&["address", "add", HOST, "dev", "up0"]);
-    network.ip(&["link", "set", "up0", "up"]);
-    outside.ip(&["address", "add", OUTSIDE, "dev", "eth0"]);
-    outside.ip(&["link", "set", "eth0", "up"]);
-    outside.ip(&["route", "add", "203.0.113.0/28", "via", "198.51.100.1"]);
+    let outside = network.outside("outside", &["198.51.100.2/24"]);
     on_host(&network, images, PUBLIC, async move |images, node| story(images, node, &outside).await);
 }
 
