@@ -129,8 +129,11 @@ pub async fn records_that_lie() {
     let mut bystander = Command::new("sleep").arg("1000").spawn().unwrap();
     let bystanders_pid = bystander.id();
     let lies: [&dyn Fn(&mut serde_json::Value); 3] = [
-        // The pid is another's by now.
-        &|record| record["process"]["pid"] = bystanders_pid.into(),
+        // The pid is another's by now, who started later. Said of the record, since both may have started in one tick.
+        &|record| {
+            let started = record["process"]["started"].as_u64().unwrap();
+            record["process"] = serde_json::json!({ "pid": bystanders_pid, "started": started - 1 });
+        },
         // The host was rebooted, and has a process with this pid and start time again.
         &|record| record["boot_id"] = "another".into(),
         &|record| record["process"] = "none".into(),
