@@ -12,7 +12,6 @@ use vmm_api::{Boot, Disk, DiskBoot, DiskSource, ExitReason, Memory, Nic, TapSour
 /// finds the file at the second.
 const USER_DATA: &str = r#"#cloud-config
 hostname: bothy-guest
-ssh_genkeytypes: [ed25519]
 write_files:
   - path: /var/lib/cloud/scripts/per-boot/stage
     permissions: "0755"
