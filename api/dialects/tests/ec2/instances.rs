@@ -184,3 +184,32 @@ async fn an_image_of_an_instance_comes_with_its_snapshot() {
         "none is left of it"
     );
 }
+
+#[tokio::test]
+async fn a_snapshot_stays_as_long_as_there_is_an_image_of_it() {
+    let (_host, root, image) = host().await;
+    let id = running(&root, &image, &[]).await;
+    let made = [("InstanceId", id.as_str()), ("Name", "golden")];
+    let golden = root.ec2("CreateImage", &made).await.ok().all("imageId").remove(0);
+    let shown = wait(&root, "DescribeImages", &[("ImageId.1", &golden)], "available").await;
+    let snapshot = shown.all("snapshotId").remove(0);
+    wait(&root, "DescribeSnapshots", &[("SnapshotId.1", &snapshot)], "completed").await;
+    let same = [
+        ("Name", "same"),
+        ("RootDeviceName", "/dev/sda1"),
+        ("BlockDeviceMapping.1.DeviceName", "/dev/sda1"),
+        ("BlockDeviceMapping.1.Ebs.SnapshotId", &snapshot),
+    ];
+    let same = root.ec2("RegisterImage", &same).await.ok().all("imageId").remove(0);
+    wait(&root, "DescribeImages", &[("ImageId.1", &same)], "available").await;
+
+    let delete = [("SnapshotId", snapshot.as_str())];
+    root.ec2("DeleteSnapshot", &delete).await.refused(400, "InvalidSnapshot.InUse");
+    let with_it = [("ImageId", golden.as_str()), ("DeleteAssociatedSnapshots", "true")];
+    let told = root.ec2("DeregisterImage", &with_it).await.ok();
+    assert_eq!(told.all("returnCode"), ["skipped"], "the other image has it");
+    root.ec2("DeleteSnapshot", &delete).await.refused(400, "InvalidSnapshot.InUse");
+    let with_it = [("ImageId", same.as_str()), ("DeleteAssociatedSnapshots", "true")];
+    let told = root.ec2("DeregisterImage", &with_it).await.ok();
+    assert_eq!(told.all("returnCode"), ["success"]);
+}

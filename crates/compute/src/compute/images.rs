@@ -108,6 +108,24 @@ impl Compute {
         self.list_under(&prefix, after, limit, |image: &Image| image.is_for(account) && wanted(image)).await
     }
 
+    /// An image of an account that was made, or is being made, of a snapshot and is not deregistered.
+    ///
+    /// # Errors
+    ///
+    /// The store does not do its part.
+    pub async fn image_made_of(
+        &self,
+        account: &str,
+        snapshot: SnapshotId,
+    ) -> Result<Option<Image>, ComputeError> {
+        let is_of_it = |image: &Image| {
+            image.account == account
+                && image.snapshot == Some(snapshot)
+                && image.state != ImageState::Deregistered
+        };
+        Ok(self.images(account, None, 1, is_of_it).await?.items.pop())
+    }
+
     /// Makes an image of a file, on the host or on a server.
     ///
     /// # Errors

@@ -5,7 +5,7 @@
 
 use compute::id::SnapshotId;
 use compute::outside::DiskContent;
-use compute::resource::{Image, Volume};
+use compute::resource::Volume;
 use serde_json::{Value, json};
 
 use super::super::ids::CloudId;
@@ -15,10 +15,7 @@ pub async fn handle(call: &Call<'_>) -> Result<Value, Refusal> {
     let snapshot = SnapshotId::read(call.parameters.required("SnapshotId")?)?;
     let is_forced = call.parameters.flag("Force")?.unwrap_or(false);
     let (compute, account) = (call.compute(), call.account());
-    let is_image = |image: &Image| {
-        image.account == account && image.snapshot == Some(snapshot) && states::image(image.state).is_some()
-    };
-    if !compute.images(account, None, 1, is_image).await?.items.is_empty() {
+    if compute.image_made_of(account, snapshot).await?.is_some() {
         let why = "The snapshot has been used to create user defined image(s).";
         return Err(Refusal::new(403, "SnapshotCreatedImage", why));
     }

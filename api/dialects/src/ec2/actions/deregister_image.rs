@@ -1,4 +1,5 @@
-//! DeregisterImage: nothing more is launched from an image. Instances that were do not need it.
+//! DeregisterImage: nothing more is launched from an image. Instances that were do not need it. Its snapshot goes with it where
+//! that is asked for and no other image is of it.
 //!
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeregisterImage.html>
 
@@ -17,6 +18,8 @@ pub async fn handle(call: &Call<'_>) -> Result<Tree, Refusal> {
         let resource = access::resource(call, "snapshot", &snapshot.written());
         let code = if access::ask(call, "ec2:DeleteSnapshot", &resource).is_err() {
             "missing-permissions"
+        } else if call.compute().image_made_of(call.account(), snapshot).await?.is_some() {
+            "skipped"
         } else {
             match call.compute().delete_snapshot(call.account(), snapshot).await.map_err(Refusal::from) {
                 Ok(_) => "success",
