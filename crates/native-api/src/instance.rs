@@ -522,8 +522,8 @@ pub struct Instance {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InstanceDisk {
-    /// What a Linux guest usually calls it: `vda` is the system disk.
-    #[cfg_attr(feature = "openapi", schema(pattern = "^vd[a-z]$", min_length = 3, max_length = 3))]
+    /// What its users call it; where nobody did, what a Linux guest usually does: `vda` is the system disk.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[0-9A-Za-z]+$"))]
     pub device: String,
     /// The volume.
     pub volume: VolumeId,

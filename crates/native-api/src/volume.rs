@@ -175,6 +175,22 @@ pub enum BootKind {
     Kernel,
 }
 
+/// A disk that instances of an image get besides the one that they boot from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ImageDisk {
+    /// What its users call it.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[0-9A-Za-z]+$"))]
+    pub device: String,
+    /// The snapshot that it begins with; none if it begins empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<SnapshotId>,
+    /// Its size.
+    pub size_gib: SizeGib,
+    /// Whether it is deleted when its instance is terminated.
+    pub delete_with_instance: bool,
+}
+
 /// An image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -203,6 +219,9 @@ pub struct Image {
     /// The hash of its content as a guest sees it; once it is available.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Sha256>,
+    /// Disks that its instances get besides.
+    #[serde(default)]
+    pub data_disks: Vec<ImageDisk>,
     /// Whether every account may launch it.
     pub public: bool,
     /// The accounts that may launch it, besides its owner; left out for all but the owner.

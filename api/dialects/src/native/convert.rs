@@ -306,12 +306,22 @@ pub fn image(it: resource::Image, account: &str) -> Option<api::Image> {
         },
         bytes: it.disk.as_ref().map(|disk| disk.bytes),
         sha256: it.disk.and_then(|disk| disk.sha256.try_into().ok()),
+        data_disks: it.data_disks.iter().map(image_disk).collect(),
         public: it.public,
         launch_permissions: is_own.then(|| it.launch_permissions.iter().map(text).collect()),
         product_codes: it.product_codes.iter().map(|code| fitted(code, 64, "unknown")).collect(),
         tags: if is_own { tags(it.tags) } else { api::Tags::default() },
         created_at: it.created,
     })
+}
+
+fn image_disk(it: &resource::ImageDisk) -> api::ImageDisk {
+    api::ImageDisk {
+        device: device(&it.device),
+        snapshot: it.snapshot.map(text),
+        size_gib: gib(it.size_mib.div_ceil(1024)),
+        delete_with_instance: it.delete_with_instance,
+    }
 }
 
 /// A volume; why it failed is in its job.

@@ -77,7 +77,7 @@ pub async fn create(call: &Call<'_>, mut request: CreateImage) -> Result<Answer,
         token,
         ..NewImage::default()
     };
-    begun(call.compute().image_of_snapshot(call.account(), &new, snapshot).await)
+    begun(call.compute().image_of_snapshot(call.account(), &new, snapshot, &[]).await)
 }
 
 fn begun(made: Result<(Option<Image>, Job), ComputeError>) -> Result<Answer, ErrorBody> {

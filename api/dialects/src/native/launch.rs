@@ -77,6 +77,7 @@ fn kind(request: &LaunchRequest, now: jiff::Timestamp) -> Result<InstanceRequest
         role: request.role.clone().map(Into::into),
         system_disk,
         disks,
+        without: Vec::new(),
         zone: None,
         interfaces: interfaces(request)?,
         public_address: PublicAddress::asked(request.public_address.unwrap_or(false)),

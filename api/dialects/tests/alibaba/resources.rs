@@ -119,6 +119,37 @@ async fn a_snapshot_becomes_a_disk_and_an_image_and_an_instance() {
 }
 
 #[tokio::test]
+async fn an_image_has_all_disks_of_its_instance() {
+    let host = Host::start().await;
+    let root = host.root().await;
+    let data = [
+        ("DataDisk.1.Size", "20"),
+        ("DataDisk.1.Device", "/dev/xvdb"),
+        ("DataDisk.1.DeleteWithInstance", "false"),
+    ];
+    let id = instance(&host, &root, &data).await;
+    let of_it = [("InstanceId", id.as_str()), ("ImageName", "golden")];
+    let image = text(&root.ecs("CreateImage", &of_it).await, "ImageId");
+    let shown = until(&root, "DescribeImages", ("ImageId", &image), "/Images/Image/0", "Available").await;
+    let disks = shown["DiskDeviceMappings"]["DiskDeviceMapping"].as_array().unwrap();
+    let seen: Vec<_> = disks.iter().map(|disk| (text(disk, "Type"), text(disk, "Device"))).collect();
+    assert_eq!(
+        seen,
+        [("system", "/dev/xvda"), ("data", "/dev/xvdb")].map(|(a, b)| (a.to_owned(), b.to_owned()))
+    );
+    let from = [("ImageId", image.as_str()), ("InstanceType", "ecs.n1.small")];
+    let made = text(&root.ecs("CreateInstance", &from).await, "InstanceId");
+    root.until(&made, "Stopped").await;
+    let disks = root.ecs("DescribeDisks", &[("InstanceId", &made), ("DiskType", "data")]).await;
+    let disk = &disks["Disks"]["Disk"][0];
+    assert_eq!((disk["Size"].as_u64(), disk["DeleteWithInstance"].as_bool()), (Some(20), Some(false)));
+    assert_eq!(
+        text(disk, "SourceSnapshotId"),
+        text(&shown["DiskDeviceMappings"]["DiskDeviceMapping"][1], "SnapshotId")
+    );
+}
+
+#[tokio::test]
 async fn security_groups_have_rules_and_members() {
     let host = Host::start().await;
     let root = host.root().await;

@@ -213,3 +213,72 @@ async fn a_snapshot_stays_as_long_as_there_is_an_image_of_it() {
     let told = root.ec2("DeregisterImage", &with_it).await.ok();
     assert_eq!(told.all("returnCode"), ["success"]);
 }
+
+#[tokio::test]
+async fn an_image_has_all_volumes_of_its_instance() {
+    let (_host, root, image) = host().await;
+    let data = [
+        ("BlockDeviceMapping.1.DeviceName", "/dev/sdf"),
+        ("BlockDeviceMapping.1.Ebs.VolumeSize", "2"),
+        ("BlockDeviceMapping.1.Ebs.DeleteOnTermination", "false"),
+        ("BlockDeviceMapping.2.DeviceName", "/dev/sdg"),
+        ("BlockDeviceMapping.2.Ebs.VolumeSize", "3"),
+    ];
+    let id = running(&root, &image, &data).await;
+    let made = [
+        ("InstanceId", id.as_str()),
+        ("Name", "golden"),
+        ("BlockDeviceMapping.1.DeviceName", "/dev/sdg"),
+        ("BlockDeviceMapping.1.NoDevice", ""),
+        ("BlockDeviceMapping.2.DeviceName", "/dev/sdh"),
+        ("BlockDeviceMapping.2.Ebs.VolumeSize", "5"),
+    ];
+    let golden = root.ec2("CreateImage", &made).await.ok().all("imageId").remove(0);
+    let shown = wait(&root, "DescribeImages", &[("ImageId.1", &golden)], "available").await;
+    assert_eq!(shown.all("deviceName"), ["/dev/sda1", "/dev/sdf", "/dev/sdh"]);
+    assert_eq!(shown.all("volumeSize"), ["2", "2", "5"]);
+    assert_eq!(shown.all("deleteOnTermination"), ["true", "false", "true"]);
+    let snapshots = shown.all("snapshotId");
+    assert_eq!(snapshots.len(), 2, "nothing is on the third");
+    let filter = [
+        ("Filter.1.Name", "block-device-mapping.snapshot-id"),
+        ("Filter.1.Value.1", &snapshots[1]),
+        ("Filter.2.Name", "block-device-mapping.volume-size"),
+        ("Filter.2.Value.1", "5"),
+    ];
+    assert_eq!(root.ec2("DescribeImages", &filter).await.ok().all("imageId"), [golden.as_str()]);
+
+    // What is not said of a disk is as the image has it.
+    let more = [
+        ("BlockDeviceMapping.1.DeviceName", "/dev/sdf"),
+        ("BlockDeviceMapping.1.Ebs.VolumeSize", "4"),
+        ("BlockDeviceMapping.2.DeviceName", "/dev/sdh"),
+        ("BlockDeviceMapping.2.NoDevice", ""),
+    ];
+    let id = running(&root, &golden, &more).await;
+    let of_it = [("Filter.1.Name", "attachment.instance-id"), ("Filter.1.Value.1", id.as_str())];
+    let volumes = root.ec2("DescribeVolumes", &of_it).await.ok();
+    let mut sizes = volumes.all("size");
+    sizes.sort();
+    assert_eq!(sizes, ["2", "4"]);
+    assert!(volumes.all("snapshotId").contains(&snapshots[1]), "{}", volumes.text);
+    let shown = root.ec2("DescribeInstances", &[("InstanceId.1", &id)]).await.ok();
+    assert_eq!(shown.all("deleteOnTermination")[..2], ["true", "false"]);
+
+    // Of the same snapshots by hand.
+    let same = [
+        ("Name", "same"),
+        ("RootDeviceName", "/dev/sda1"),
+        ("BlockDeviceMapping.1.DeviceName", "/dev/sda1"),
+        ("BlockDeviceMapping.1.Ebs.SnapshotId", &snapshots[0]),
+        ("BlockDeviceMapping.2.DeviceName", "/dev/sdf"),
+        ("BlockDeviceMapping.2.Ebs.SnapshotId", &snapshots[1]),
+    ];
+    let same = root.ec2("RegisterImage", &same).await.ok().all("imageId").remove(0);
+    let shown = wait(&root, "DescribeImages", &[("ImageId.1", &same)], "available").await;
+    assert_eq!(shown.all("snapshotId"), snapshots);
+    for (image, code) in [(&golden, "skipped"), (&same, "success")] {
+        let with_all = [("ImageId", image.as_str()), ("DeleteAssociatedSnapshots", "true")];
+        assert_eq!(root.ec2("DeregisterImage", &with_all).await.ok().all("returnCode"), [code, code]);
+    }
+}

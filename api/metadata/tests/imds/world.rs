@@ -137,6 +137,7 @@ impl Host {
                 DiskRequest { device: Some("/dev/sda2".to_owned()), ..disk(4, SourceRequest::Ephemeral) },
                 DiskRequest { device: Some("/dev/sda3".to_owned()), ..disk(1, SourceRequest::Swap) },
             ],
+            without: Vec::new(),
             zone: None,
             interfaces: vec![InterfaceRequest::New(LaunchInterface {
                 address: Some("10.98.0.9".parse().unwrap()),

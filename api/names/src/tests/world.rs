@@ -119,6 +119,7 @@ impl Host {
             role: None,
             system_disk: DiskRequest::default(),
             disks: vec![],
+            without: Vec::new(),
             zone: None,
             interfaces: vec![],
             public_address: PublicAddress::Never,

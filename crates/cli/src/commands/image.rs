@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use native_api::{
-    Architecture, Description, Endpoint, HostPath, Image, ImageQuery, ImageUrl, ImportDisk, ImportFileSystem,
-    ImportImage, ImportSource, Operation, ResourceName, Sha256, Tags, UpdateImage,
+    Architecture, Description, Endpoint, HostPath, Image, ImageDisk, ImageQuery, ImageUrl, ImportDisk,
+    ImportFileSystem, ImportImage, ImportSource, Operation, ResourceName, Sha256, Tags, UpdateImage,
 };
 
 use super::{Wait, job};
@@ -226,6 +226,7 @@ fn show(context: &Context, image: &Image) -> Result<(), Failure> {
             ("sha256", maybe(image.sha256.as_ref())),
             ("architecture", word(&image.architecture)),
             ("boot", word(&image.boot)),
+            ("data disks", several(image.data_disks.iter().map(data_disk))),
             ("public", if image.public { "yes" } else { "no" }.into()),
             ("owner", image.account.to_string()),
             ("may launch", image.launch_permissions.as_ref().map(several).unwrap_or_default()),
@@ -235,6 +236,12 @@ fn show(context: &Context, image: &Image) -> Result<(), Failure> {
             ("created", image.created_at.to_string()),
         ],
     )
+}
+
+/// A data disk in a few words.
+fn data_disk(disk: &ImageDisk) -> String {
+    let of = disk.snapshot.as_ref().map(|snapshot| format!(" of {snapshot}")).unwrap_or_default();
+    format!("{} {} GiB{of}", disk.device, disk.size_gib)
 }
 
 fn architecture(text: &str) -> Result<Architecture, String> {

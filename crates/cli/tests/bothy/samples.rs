@@ -48,6 +48,7 @@ pub fn of(name: &str) -> Value {
         "Image" => json!({
             "id": "ami-00000001", "account": ACCOUNT, "name": "debian", "state": "available", "architecture": "x86_64",
             "boot": "disk", "bytes": 2_147_483_648_u64, "sha256": "0".repeat(64), "public": true, "product_codes": [],
+            "data_disks": [{ "device": "sdf", "snapshot": "snap-00000001", "size_gib": 10, "delete_with_instance": true }],
             "tags": {}, "created_at": AT,
         }),
         "Volume" => json!({

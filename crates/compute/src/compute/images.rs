@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::launch::{MAX_VOLUME_GIB, check_name};
-use super::{Compute, ComputeError, Listed, NewSnapshot, Token};
+use super::{Compute, ComputeError, Listed, NewImageDisk, NewSnapshot, Token};
 use crate::id::{ImageId, SnapshotId};
 use crate::outside::{Beginning, HostError, ImageSource, UrlSource};
 use crate::resource::{Architecture, Image, ImageBoot, ImageState, Job, JobKind, Resource, Snapshot, Tags};
@@ -108,7 +108,8 @@ impl Compute {
         self.list_under(&prefix, after, limit, |image: &Image| image.is_for(account) && wanted(image)).await
     }
 
-    /// An image of an account that was made, or is being made, of a snapshot and is not deregistered.
+    /// An image of an account that was made, or is being made, of a snapshot and is not deregistered: as the disk that its
+    /// instances boot from, or as another one.
     ///
     /// # Errors
     ///
@@ -120,7 +121,7 @@ impl Compute {
     ) -> Result<Option<Image>, ComputeError> {
         let is_of_it = |image: &Image| {
             image.account == account
-                && image.snapshot == Some(snapshot)
+                && (image.snapshot == Some(snapshot) || image.has_data_of(snapshot))
                 && image.state != ImageState::Deregistered
         };
         Ok(self.images(account, None, 1, is_of_it).await?.items.pop())
@@ -155,28 +156,29 @@ impl Compute {
         self.disks.peek(source, bytes).await
     }
 
-    /// Makes an image of a snapshot. It boots as the image did that the snapshot's disk was made of, if that is still there.
+    /// Makes an image of a snapshot, whose instances get data disks too. It boots as the image did that the snapshot's disk was
+    /// made of, if that is still there.
     ///
     /// # Errors
     ///
-    /// As `import_image`, or there is no such snapshot or it is not whole.
+    /// As `import_image`, or there is no such snapshot or it is not whole, or two data disks have one name.
     pub async fn image_of_snapshot(
         self: &Arc<Self>,
         account: &str,
         new: &NewImage,
         snapshot: SnapshotId,
+        data: &[NewImageDisk],
     ) -> Result<(Option<Image>, Job), ComputeError> {
         if let Some(result) = self.used_token(account, new.token.as_ref()).await? {
             return self.asked_before(account, &result).await;
         }
         let _referring = self.references.read().await;
         let snapshot = self.completed_snapshot(account, snapshot).await?;
-        let image = self.image_like(account, new, &snapshot).await?;
-        let kind = JobKind::CopyImage { image: image.id, snapshot: snapshot.id, take: false };
-        self.begin_image(account, image, kind, new.token.as_ref(), Transaction::default()).await
+        self.copy_image(account, new, &snapshot, data, Transaction::default()).await
     }
 
-    /// Makes an image of a volume, by a snapshot that is taken of it and stays. The token is the image's.
+    /// Makes an image of a volume, by a snapshot that is taken of it and stays. Those of data disks are taken one after the
+    /// other, and only then any is read. The token is the image's.
     ///
     /// # Errors
     ///
@@ -186,14 +188,28 @@ impl Compute {
         account: &str,
         new: &NewImage,
         snapshot: &NewSnapshot,
+        data: &[NewImageDisk],
     ) -> Result<(Option<Image>, Job), ComputeError> {
         if let Some(result) = self.used_token(account, new.token.as_ref()).await? {
             return self.asked_before(account, &result).await;
         }
         let _referring = self.references.read().await;
         let (snapshot, with) = self.new_snapshot(account, snapshot).await?;
-        let image = self.image_like(account, new, &snapshot).await?;
-        let kind = JobKind::CopyImage { image: image.id, snapshot: snapshot.id, take: false };
+        self.copy_image(account, new, &snapshot, data, with).await
+    }
+
+    /// Begins to make an image of a snapshot, whose own record may be among what is written `with` it. References are held.
+    async fn copy_image(
+        self: &Arc<Self>,
+        account: &str,
+        new: &NewImage,
+        snapshot: &Snapshot,
+        data: &[NewImageDisk],
+        mut with: Transaction,
+    ) -> Result<(Option<Image>, Job), ComputeError> {
+        let mut image = self.image_like(account, new, snapshot).await?;
+        let taken = self.data_disks(account, &mut image, data, &mut with).await?;
+        let kind = JobKind::CopyImage { image: image.id, snapshot: snapshot.id, data: taken, take: false };
         self.begin_image(account, image, kind, new.token.as_ref(), with).await
     }
 
@@ -250,6 +266,7 @@ impl Compute {
             product_codes: Vec::new(),
             job: None,
             snapshot,
+            data_disks: Vec::new(),
             location: new.location.clone(),
             tags: new.tags.clone(),
             created: self.clock.now(),

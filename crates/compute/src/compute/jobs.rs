@@ -174,16 +174,20 @@ impl Compute {
                 let boot = self.keep_kernel(*image).await?;
                 self.image_is_there(job, *image, imported, boot).await
             }
-            JobKind::CopyImage { image, snapshot, take } => {
-                // One that was asked for with the image is to be taken yet.
-                let taken = self.get_owned::<Snapshot>(account, &snapshot.to_string()).await?;
-                if taken.value.state == SnapshotState::Pending {
-                    self.take_snapshot(account, taken.value.volume, *snapshot).await?;
+            JobKind::CopyImage { image, snapshot, data, take } => {
+                // Those that were asked for with the image are to be taken yet, all before the first is read.
+                let mut taken = Vec::new();
+                for id in data.iter().chain([snapshot]) {
+                    let kept = self.get_owned::<Snapshot>(account, &id.to_string()).await?;
+                    if kept.value.state == SnapshotState::Pending {
+                        self.take_snapshot(account, kept.value.volume, *id).await?;
+                        taken.push(*id);
+                    }
                 }
                 let imported = self.disks.image_of(*snapshot, self.progress_of(job)).await?;
                 let mut result = self.image_is_there(job, *image, imported, None).await?;
-                if taken.value.state == SnapshotState::Pending {
-                    let completed = self.snapshot_is(account, *snapshot, SnapshotState::Completed).await?;
+                for id in taken {
+                    let completed = self.snapshot_is(account, id, SnapshotState::Completed).await?;
                     result.conditions.extend(completed.conditions);
                     result.writes.extend(completed.writes);
                 }
@@ -251,15 +255,17 @@ impl Compute {
         let account = &job.account;
         match &job.kind {
             JobKind::ImportImage { image, .. } => self.image_is_gone(*image).await,
-            JobKind::CopyImage { image, snapshot, take } => {
+            JobKind::CopyImage { image, snapshot, data, take } => {
                 let mut undone = self.image_is_gone(*image).await?;
-                let key = owned_key(Snapshot::WORD, account, &snapshot.to_string());
-                let taken = get::<Snapshot>(&*self.store, &key).await?;
-                if taken.is_some_and(|kept| kept.value.state == SnapshotState::Pending) {
-                    self.disks.delete_snapshot(*snapshot).await?;
-                    let failed = self.snapshot_is(account, *snapshot, SnapshotState::Failed).await?;
-                    undone.conditions.extend(failed.conditions);
-                    undone.writes.extend(failed.writes);
+                for id in data.iter().chain([snapshot]) {
+                    let key = owned_key(Snapshot::WORD, account, &id.to_string());
+                    let taken = get::<Snapshot>(&*self.store, &key).await?;
+                    if taken.is_some_and(|kept| kept.value.state == SnapshotState::Pending) {
+                        self.disks.delete_snapshot(*id).await?;
+                        let failed = self.snapshot_is(account, *id, SnapshotState::Failed).await?;
+                        undone.conditions.extend(failed.conditions);
+                        undone.writes.extend(failed.writes);
+                    }
                 }
                 if *take {
                     self.disks.delete_snapshot(*snapshot).await?;

@@ -154,11 +154,13 @@ impl Compute {
         .await
     }
 
-    /// Deletes a snapshot. Volumes and images that were made of it do not need it.
+    /// Deletes a snapshot. Volumes that were made of it do not need it, nor do images for the disk that their instances boot
+    /// from.
     ///
     /// # Errors
     ///
-    /// There is none of this id, or it is being taken or removed, or something is being made of it.
+    /// There is none of this id, or it is being taken or removed, something is being made of it, or instances of an image get
+    /// data disks of it.
     pub async fn delete_snapshot(
         self: &Arc<Self>,
         account: &str,
@@ -179,21 +181,24 @@ impl Compute {
             }
         }
         let content = crate::outside::DiskContent::Snapshot { snapshot: id };
+        let in_use = |by: String| Err(ComputeError::InUse { what: Snapshot::NAME, id: id.to_string(), by });
+        // Anybody's, who launched an image that was shared with him.
         let being_made = |volume: &Volume| volume.state == VolumeState::Creating && volume.content == content;
-        if let Some(volume) = self.all_owned::<Volume>(account, being_made).await?.first() {
-            let by = volume.id.to_string();
-            return Err(ComputeError::InUse { what: Snapshot::NAME, id: id.to_string(), by });
+        let volumes = format!("{}/", Volume::WORD);
+        if let Some(volume) = self.list_under(&volumes, None, 1, being_made).await?.items.first() {
+            return in_use(volume.id.to_string());
+        }
+        if let Some(image) = self.image_made_of(account, id).await?
+            && image.has_data_of(id)
+        {
+            return in_use(image.id.to_string());
         }
         let copies = |job: &Job| match &job.kind {
             JobKind::CopyImage { snapshot, .. } => *snapshot == id && job.ended.is_none(),
             _ => false,
         };
         if let Some(job) = self.all_owned::<Job>(account, copies).await?.first() {
-            return Err(ComputeError::InUse {
-                what: Snapshot::NAME,
-                id: id.to_string(),
-                by: job.kind.subject(),
-            });
+            return in_use(job.kind.subject());
         }
         let conditions = vec![kept.unmodified()];
         kept.value.state = SnapshotState::Deleting;

@@ -53,6 +53,23 @@ pub enum ImageBoot {
     },
 }
 
+/// A data disk that an instance of an image gets besides the one that it boots from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageDisk {
+    /// The name that users know it by.
+    pub device: String,
+    /// What is on it: a snapshot of the image's owner, which stays as long as the image does. `None` for nothing.
+    pub snapshot: Option<SnapshotId>,
+    /// Its size, in MiB.
+    pub size_mib: u64,
+    /// Whether it goes with its instance.
+    pub delete_with_instance: bool,
+    /// The clouds' type of disk.
+    #[serde(default)]
+    pub category: String,
+}
+
 /// What the host boots images with that are bare file systems, and whose cloud lets nobody choose a kernel (EC2 of 2007).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostKernel {
@@ -105,6 +122,9 @@ pub struct Image {
     /// The snapshot it was made of.
     #[serde(default)]
     pub snapshot: Option<SnapshotId>,
+    /// Disks that its instances get besides the one that they boot from.
+    #[serde(default)]
+    pub data_disks: Vec<ImageDisk>,
     /// Where it came from: a file's name, a manifest.
     #[serde(default)]
     pub location: String,
@@ -127,6 +147,16 @@ impl Image {
         self.account == account || self.public || self.launch_permissions.contains(account)
     }
 
+    /// Its data disk that users know by this name, with or without `/dev/`.
+    pub fn data_disk(&self, device: &str) -> Option<&ImageDisk> {
+        self.data_disks.iter().find(|disk| is_same_device(&disk.device, device))
+    }
+
+    /// Whether its instances get a data disk with what this snapshot has.
+    pub fn has_data_of(&self, snapshot: SnapshotId) -> bool {
+        self.data_disks.iter().any(|disk| disk.snapshot == Some(snapshot))
+    }
+
     /// Its size in whole GiB, rounded up, and at least one.
     pub fn size_gib(&self) -> u64 {
         let content = self.disk.as_ref().map_or(0, |disk| disk.bytes.div_ceil(1 << 30));
@@ -146,4 +176,10 @@ impl Resource for Image {
     fn key(&self) -> Key {
         Self::key_of(self.id)
     }
+}
+
+/// Whether two names are of one device: users say `sdf` for `/dev/sdf`.
+pub fn is_same_device(one: &str, other: &str) -> bool {
+    let [one, other] = [one, other].map(|name| name.strip_prefix("/dev/").unwrap_or(name));
+    one == other
 }

@@ -29,6 +29,9 @@ pub enum JobKind {
         image: ImageId,
         /// The snapshot.
         snapshot: SnapshotId,
+        /// Snapshots of the image's data disks that are taken with it.
+        #[serde(default)]
+        data: Vec<SnapshotId>,
         /// The snapshot was only made for the image, and goes with this job.
         #[serde(default)]
         take: bool,

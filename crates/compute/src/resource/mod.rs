@@ -12,7 +12,7 @@ mod place;
 mod tags;
 mod volume;
 
-pub use image::{Architecture, HostKernel, Image, ImageBoot, ImageState};
+pub use image::{Architecture, HostKernel, Image, ImageBoot, ImageDisk, ImageState, is_same_device};
 pub use instance::{
     Cloud, Faults, HELD_AFTER_END, Instance, InstanceBoot, InstanceDisk, InstanceKey, Reason, Reservation,
 };

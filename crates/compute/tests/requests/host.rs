@@ -223,6 +223,7 @@ pub fn request(image: ImageId) -> InstanceRequest {
         role: None,
         system_disk: DiskRequest { delete_with_instance: true, ..DiskRequest::default() },
         disks: vec![],
+        without: Vec::new(),
         zone: None,
         interfaces: vec![],
         public_address: PublicAddress::Never,

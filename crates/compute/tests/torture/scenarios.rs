@@ -8,9 +8,9 @@ use std::time::Duration;
 use compute::capacity::Amounts;
 use compute::charge::{Period, Release, Subscription, Terms};
 use compute::compute::{
-    Compute, ComputeError, DiskRequest, ImageChange, InstanceRequest, InterfaceRequest, Launch,
-    LaunchInterface, NewImage, NewInterface, NewSnapshot, NewVolume, Protection, PublicAddress,
-    SourceRequest, Token,
+    Compute, ComputeError, DiskRequest, ImageChange, ImageDiskContent, InstanceRequest, InterfaceRequest,
+    Launch, LaunchInterface, NewImage, NewImageDisk, NewInterface, NewSnapshot, NewVolume, Protection,
+    PublicAddress, SourceRequest, Token,
 };
 use compute::id::{ImageId, InstanceId, InterfaceId, SnapshotId, VolumeId};
 use compute::image_url::ImageUrl;
@@ -144,6 +144,7 @@ fn request(image: ImageId, name: &str, rules: Rules) -> InstanceRequest {
             DiskRequest { size_gib: Some(3), delete_with_instance: false, ..DiskRequest::default() },
             DiskRequest { content: SourceRequest::Swap, ..DiskRequest::default() },
         ],
+        without: Vec::new(),
         zone: None,
         interfaces: vec![],
         public_address: PublicAddress::Never,
@@ -357,7 +358,8 @@ async fn images(compute: Arc<Compute>, _: Arc<World>, log: Log) {
     compute.change_image(ACCOUNT, image, &change).await.unwrap();
     // Another image of the same content; the content stays when one of them goes.
     let same = import(&compute, &log, "https://images.example.org/same.raw").await.unwrap();
-    let one = InstanceRequest { max: 1, ..request(image, "one", rules()) };
+    let data = DiskRequest { size_gib: Some(1), ..DiskRequest::default() };
+    let one = InstanceRequest { max: 1, disks: vec![data], ..request(image, "one", rules()) };
     let id = launch(&compute, &log, one, None).await[0];
     // At once: the instance still gets its disk.
     log.facts().images.insert(image, None);
@@ -367,18 +369,27 @@ async fn images(compute: Arc<Compute>, _: Arc<World>, log: Log) {
     compute.delete_image(ACCOUNT, same).await.unwrap();
     log.facts().images.insert(same, Some(false));
     wait_for(&compute, id, State::Running).await;
-    // Of what it boots from, with a snapshot that stays.
-    let volume = compute.instance(ACCOUNT, id).await.unwrap().disks[0].volume;
+    // Of both its disks, with snapshots that stay.
+    let disks = compute.instance(ACCOUNT, id).await.unwrap().disks;
     let new = NewImage { name: "golden".to_owned(), ..NewImage::default() };
-    let wanted = NewSnapshot::of(volume);
-    let golden = compute.image_of_volume(ACCOUNT, &new, &wanted).await.unwrap().0.unwrap();
+    let wanted = NewSnapshot::of(disks[0].volume);
+    let data = [NewImageDisk {
+        device: disks[1].device.clone(),
+        content: ImageDiskContent::Volume(NewSnapshot::of(disks[1].volume)),
+        size_gib: None,
+        delete_with_instance: true,
+        category: String::new(),
+    }];
+    let golden = compute.image_of_volume(ACCOUNT, &new, &wanted, &data).await.unwrap().0.unwrap();
     log.facts().images.insert(golden.id, Some(true));
-    let snapshot = golden.snapshot.unwrap();
-    log.facts().snapshots.insert(snapshot, Some(true));
+    let snapshots = [golden.snapshot, golden.data_disks[0].snapshot].map(Option::unwrap);
+    log.facts().snapshots.extend(snapshots.map(|snapshot| (snapshot, Some(true))));
     while compute.image(ACCOUNT, golden.id).await.unwrap().state != ImageState::Available {
         tokio::task::yield_now().await;
     }
-    assert_eq!(compute.snapshot(ACCOUNT, snapshot).await.unwrap().state, SnapshotState::Completed);
+    for snapshot in snapshots {
+        assert_eq!(compute.snapshot(ACCOUNT, snapshot).await.unwrap().state, SnapshotState::Completed);
+    }
     // While it was made its volume was there; now that may go.
     log.facts().instances.get_mut(&id).unwrap().extend([State::Terminating, State::Terminated]);
     compute.act(ACCOUNT, id, Action::Terminate, Amounts::UNLIMITED, Protection::Respected).await.unwrap();

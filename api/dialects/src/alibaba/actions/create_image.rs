@@ -1,11 +1,11 @@
-//! CreateImage: an image of an instance's system disk, or of what a snapshot of one has. Of an instance a snapshot is taken,
-//! which stays when the image goes. Images here have one disk.
+//! CreateImage: an image of an instance's disks, or of what a snapshot of a system disk has. Of an instance's disks snapshots are
+//! taken, which stay when the image goes.
 //!
 //! <https://www.alibabacloud.com/help/en/ecs/developer-reference/api-ecs-2014-05-26-createimage>
 
 use compute::compute::{NewImage, NewSnapshot};
 use compute::id::SnapshotId;
-use compute::resource::{Tags, VolumeKind};
+use compute::resource::VolumeKind;
 use serde_json::{Value, json};
 
 use super::super::ids::CloudId;
@@ -31,14 +31,12 @@ pub async fn handle(call: &Call<'_>) -> Result<Value, Refusal> {
             let instance = act::named(call).await?;
             act::check(&instance, &["Running", "Stopped"])?;
             let Some(disk) = instance.disks.first() else { return Err(Refusal::not_found("volume")) };
-            let snapshot = NewSnapshot {
-                volume: disk.volume,
+            let snapshot_of = |volume| NewSnapshot {
                 name: format!("Created_from_{}", instance.id.written()),
-                description: String::new(),
-                tags: Tags::default(),
-                token: None,
+                ..NewSnapshot::of(volume)
             };
-            compute.image_of_volume(account, &new, &snapshot).await?
+            let data = compute.data_disks_of(account, &instance, snapshot_of).await?;
+            compute.image_of_volume(account, &new, &snapshot_of(disk.volume), &data).await?
         }
         (None, one) => {
             let snapshot = match one {
@@ -51,7 +49,7 @@ pub async fn handle(call: &Call<'_>) -> Result<Value, Refusal> {
                 let why = "The specified snapshot is not of a system disk.";
                 return Err(Refusal::new(403, "InvalidSnapshotId.NotSystemDisk", why));
             }
-            compute.image_of_snapshot(account, &new, snapshot).await?
+            compute.image_of_snapshot(account, &new, snapshot, &[]).await?
         }
     };
     // Asked once more with the same token, the job tells which it was, even of an image that is gone.

@@ -2,7 +2,7 @@
 //! by its own name as well, where that tells one image.
 
 use compute::compute::Compute;
-use compute::id::ImageId;
+use compute::id::{ImageId, SnapshotId};
 use compute::resource::{Architecture, Image, ImageState};
 use serde_json::{Value, json};
 
@@ -73,9 +73,22 @@ pub async fn view(compute: &Compute, account: &str, image: &Image) -> Result<Opt
         "IsSelfShared": "",
         "ProductCode": image.product_codes.first().map(String::as_str).unwrap_or_default(),
         "CreationTime": time::seconds(image.created),
-        "DiskDeviceMappings": { "DiskDeviceMapping": image.snapshot.map(|snapshot| json!({
-            "SnapshotId": snapshot.written(), "Size": image.size_gib().to_string(), "Device": "/dev/xvda", "Type": "system",
-        })).into_iter().collect::<Vec<_>>() },
+        "DiskDeviceMappings": { "DiskDeviceMapping": disks(image) },
         "Tags": { "Tag": tags },
     })))
+}
+
+/// The disks of its instances. The first is not shown where it is of no snapshot, as the cloud has it.
+fn disks(image: &Image) -> Vec<Value> {
+    let shown = |snapshot: Option<SnapshotId>, size_gib: u64, device: &str, kind: &str| {
+        json!({
+            "SnapshotId": snapshot.map(CloudId::written).unwrap_or_default(), "Size": size_gib.to_string(),
+            "Device": device, "Type": kind,
+        })
+    };
+    let system =
+        image.snapshot.map(|snapshot| shown(Some(snapshot), image.size_gib(), "/dev/xvda", "system"));
+    let data = image.data_disks.iter();
+    let data = data.map(|disk| shown(disk.snapshot, disk.size_mib.div_ceil(1024), &disk.device, "data"));
+    system.into_iter().chain(data).collect()
 }

@@ -142,6 +142,7 @@ async fn kind(call: &Call<'_>, plan: &Plan) -> Result<InstanceRequest, Refusal> 
         role: role.map(str::to_owned),
         system_disk: system_disk(parameters)?,
         disks: data_disks(parameters)?,
+        without: Vec::new(),
         zone: parameters.get("ZoneId").map(str::to_owned),
         interfaces: vec![InterfaceRequest::New(LaunchInterface {
             subnet,

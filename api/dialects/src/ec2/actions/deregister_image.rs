@@ -1,5 +1,5 @@
-//! DeregisterImage: nothing more is launched from an image. Instances that were do not need it. Its snapshot goes with it where
-//! that is asked for and no other image is of it.
+//! DeregisterImage: nothing more is launched from an image. Instances that were do not need it. Its snapshots go with it
+//! where that is asked for and no other image is of them.
 //!
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeregisterImage.html>
 
@@ -14,7 +14,8 @@ pub async fn handle(call: &Call<'_>) -> Result<Tree, Refusal> {
     let with_snapshot = parameters.flag("DeleteAssociatedSnapshots")?.unwrap_or(false);
     call.compute().delete_image(call.account(), image.id).await?;
     let mut results = Vec::new();
-    if let Some(snapshot) = image.snapshot.filter(|_| with_snapshot) {
+    let data = image.data_disks.iter().filter_map(|disk| disk.snapshot);
+    for snapshot in image.snapshot.into_iter().chain(data).filter(|_| with_snapshot) {
         let resource = access::resource(call, "snapshot", &snapshot.written());
         let code = if access::ask(call, "ec2:DeleteSnapshot", &resource).is_err() {
             "missing-permissions"

@@ -26,7 +26,7 @@ pub async fn handle(call: &Call<'_>) -> Result<Tree, Refusal> {
             let code = |code: &String| Tree::new().text("productCode", code).text("type", "marketplace");
             tree.list("productCodes", image.product_codes.iter().map(code))
         }
-        "blockDeviceMapping" => tree.list("blockDeviceMapping", [devices(&image)]),
+        "blockDeviceMapping" => tree.list("blockDeviceMapping", devices(&image)),
         "sriovNetSupport" => tree.tree("sriovNetSupport", Tree::new()),
         "bootMode" => tree.tree("bootMode", Tree::new().text("value", "legacy-bios")),
         _ => return Err(parameters.invalid("Attribute")),

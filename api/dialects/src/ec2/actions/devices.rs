@@ -1,8 +1,8 @@
 //! Devices in requests: `BlockDeviceMapping.n` of launches and images.
 
-use compute::compute::{DiskRequest, SourceRequest};
+use compute::compute::{DiskRequest, ImageDiskContent, NewImageDisk, SourceRequest};
 use compute::id::SnapshotId;
-use compute::resource::InstanceType;
+use compute::resource::{ImageDisk, InstanceType, is_same_device};
 
 use super::super::Refusal;
 use super::super::ids::CloudId;
@@ -28,17 +28,17 @@ const SIZES: std::ops::RangeInclusive<u64> = 1..=16384;
 pub enum Device {
     /// The disk to boot from.
     Root(DiskRequest),
-    /// Another volume.
-    Data(DiskRequest),
+    /// Another volume, which always has a name.
+    Data(String, DiskRequest),
     /// A disk of the host's that the instance type has.
     Ephemeral(DiskRequest),
     /// One that the image has is not wanted.
     Nothing(String),
 }
 
-/// Reads all devices of a mapping.
-pub fn read(parameters: &Parameters) -> Result<Vec<Device>, Refusal> {
-    parameters.groups("BlockDeviceMapping")?.iter().map(device).collect()
+/// Reads all devices of a mapping. What is not said of one that is there already is as it is there.
+pub fn read(parameters: &Parameters, there: &[ImageDisk]) -> Result<Vec<Device>, Refusal> {
+    parameters.groups("BlockDeviceMapping")?.iter().map(|group| device(group, there)).collect()
 }
 
 fn wrong(why: impl Into<String>) -> Refusal {
@@ -56,7 +56,7 @@ pub fn is_device(device: &str) -> bool {
     (1..=16).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-fn device(group: &Parameters) -> Result<Device, Refusal> {
+fn device(group: &Parameters, there: &[ImageDisk]) -> Result<Device, Refusal> {
     let name = group.required("DeviceName")?.to_owned();
     if !is_device(&name) {
         return Err(wrong(format!("Invalid device name {}", name.chars().take(64).collect::<String>())));
@@ -80,11 +80,20 @@ fn device(group: &Parameters) -> Result<Device, Refusal> {
             DiskRequest { content, device: Some(name), delete_with_instance: true, ..DiskRequest::default() };
         return Ok(Device::Ephemeral(disk));
     }
-    let snapshot = ebs.get("SnapshotId").map(SnapshotId::read).transpose()?;
-    let size_gib = size(&ebs, "VolumeSize")?;
+    let there = there.iter().find(|disk| is_same_device(&disk.device, &name));
+    let (snapshot, usual_gib) = match (ebs.get("SnapshotId"), there) {
+        (Some(snapshot), _) => (Some(SnapshotId::read(snapshot)?), None),
+        (None, Some(there)) => (there.snapshot, Some(there.size_mib.div_ceil(1024))),
+        (None, None) => (None, None),
+    };
+    let size_gib = size(&ebs, "VolumeSize")?.or(usual_gib);
     check_encryption(&ebs)?;
-    let delete_with_instance = ebs.flag("DeleteOnTermination")?.unwrap_or(true);
-    let category = volume_type(&ebs)?.to_owned();
+    let usually_deleted = there.is_none_or(|there| there.delete_with_instance);
+    let delete_with_instance = ebs.flag("DeleteOnTermination")?.unwrap_or(usually_deleted);
+    let category = match (volume_type(&ebs)?, there) {
+        (_, Some(there)) if ebs.get("VolumeType").is_none() => there.category.clone(),
+        (category, _) => category.to_owned(),
+    };
     let content = snapshot.map_or(SourceRequest::Blank, SourceRequest::Snapshot);
     let mut disk =
         DiskRequest { size_gib, content, delete_with_instance, category, ..DiskRequest::default() };
@@ -95,8 +104,8 @@ fn device(group: &Parameters) -> Result<Device, Refusal> {
     if size_gib.is_none() && snapshot.is_none() {
         return Err(Refusal::missing("size/snapshot"));
     }
-    disk.device = Some(name);
-    Ok(Device::Data(disk))
+    disk.device = Some(name.clone());
+    Ok(Device::Data(name, disk))
 }
 
 /// The size of a volume, in GiB.
@@ -128,29 +137,55 @@ pub fn check_encryption(parameters: &Parameters) -> Result<(), Refusal> {
     }
 }
 
-/// The disk to boot from and the others of a launch. A disk of the host's is left out where the instance type has none.
+/// The disks of a launch.
+pub struct LaunchDisks {
+    /// The one to boot from.
+    pub system: DiskRequest,
+    /// Others.
+    pub others: Vec<DiskRequest>,
+    /// Which of the image's are not wanted.
+    pub without: Vec<String>,
+}
+
+/// Reads the disks of a launch. A disk of the host's is left out where the instance type has none.
 pub fn of_launch(
     parameters: &Parameters,
     instance_type: &InstanceType,
-) -> Result<(DiskRequest, Vec<DiskRequest>), Refusal> {
+    of_image: &[ImageDisk],
+) -> Result<LaunchDisks, Refusal> {
     let usual = DiskRequest {
         device: Some(ROOT.to_owned()),
         delete_with_instance: true,
         category: USUAL_TYPE.to_owned(),
         ..DiskRequest::default()
     };
-    let (mut root, mut others) = (None, Vec::new());
-    for device in read(parameters)? {
+    let (mut root, mut others, mut without) = (None, Vec::new(), Vec::new());
+    for device in read(parameters, of_image)? {
         match device {
             Device::Root(_) if root.is_some() => return Err(wrong("The root device is there twice.")),
             // The image says what is on it.
             Device::Root(disk) => root = Some(DiskRequest { content: SourceRequest::Blank, ..disk }),
-            Device::Data(disk) => others.push(disk),
+            Device::Data(_, disk) => others.push(disk),
             Device::Ephemeral(disk) if instance_type.ephemeral_gib > 0 => others.push(disk),
-            Device::Ephemeral(_) | Device::Nothing(_) => {}
+            Device::Ephemeral(_) => {}
+            Device::Nothing(name) => without.push(name),
         }
     }
-    Ok((root.unwrap_or(usual), others))
+    Ok(LaunchDisks { system: root.unwrap_or(usual), others, without })
+}
+
+/// A data disk of an image, as a mapping says.
+pub fn of_image(device: String, disk: DiskRequest) -> NewImageDisk {
+    NewImageDisk {
+        device,
+        content: match disk.content {
+            SourceRequest::Snapshot(snapshot) => ImageDiskContent::Snapshot(snapshot),
+            SourceRequest::Blank | SourceRequest::Ephemeral | SourceRequest::Swap => ImageDiskContent::Blank,
+        },
+        size_gib: disk.size_gib,
+        delete_with_instance: disk.delete_with_instance,
+        category: disk.category,
+    }
 }
 
 #[cfg(test)]
@@ -171,16 +206,43 @@ mod tests {
             ("BlockDeviceMapping.4.DeviceName", "sdb"),
             ("BlockDeviceMapping.4.VirtualName", "ephemeral0"),
         ]);
-        let devices = read(&parameters).unwrap();
+        let devices = read(&parameters, &[]).unwrap();
         assert!(
             matches!(&devices[0], Device::Root(disk) if disk.size_gib == Some(20) && !disk.delete_with_instance)
         );
         let snapshot = SourceRequest::Snapshot(SnapshotId::new(10));
         assert!(
-            matches!(&devices[1], Device::Data(disk) if disk.content == snapshot && disk.delete_with_instance)
+            matches!(&devices[1], Device::Data(_, disk) if disk.content == snapshot && disk.delete_with_instance)
         );
         assert_eq!(devices[2], Device::Nothing("/dev/sdg".to_owned()));
         assert!(matches!(&devices[3], Device::Ephemeral(disk) if disk.device.as_deref() == Some("sdb")));
+    }
+
+    #[test]
+    fn what_is_not_said_of_a_disk_of_the_image_is_as_it_is_there() {
+        let there = ImageDisk {
+            device: "/dev/sdf".to_owned(),
+            snapshot: Some(SnapshotId::new(10)),
+            size_mib: 8 << 10,
+            delete_with_instance: false,
+            category: "gp3".to_owned(),
+        };
+        let read_one = |more: &[(&str, &str)]| {
+            let pairs = [&[("BlockDeviceMapping.1.DeviceName", "sdf")], more].concat();
+            match read(&of(&pairs), std::slice::from_ref(&there)).unwrap().remove(0) {
+                Device::Data(_, disk) => disk,
+                other => panic!("{other:?}"),
+            }
+        };
+        let same = read_one(&[("BlockDeviceMapping.1.Ebs.VolumeSize", "9")]);
+        assert_eq!(same.content, SourceRequest::Snapshot(SnapshotId::new(10)));
+        assert_eq!(
+            (same.size_gib, same.delete_with_instance, same.category.as_str()),
+            (Some(9), false, "gp3")
+        );
+        let other = read_one(&[("BlockDeviceMapping.1.Ebs.SnapshotId", "snap-0000000b")]);
+        assert_eq!(other.content, SourceRequest::Snapshot(SnapshotId::new(11)));
+        assert_eq!(other.size_gib, None, "as large as the other snapshot");
     }
 
     #[test]
@@ -196,13 +258,13 @@ mod tests {
         ] {
             let name = format!("BlockDeviceMapping.1.{}", pair.0);
             let parameters = of(&[("BlockDeviceMapping.1.DeviceName", "/dev/sdf"), (&name, pair.1)]);
-            assert_eq!(read(&parameters).unwrap_err().code, code, "{pair:?}");
+            assert_eq!(read(&parameters, &[]).unwrap_err().code, code, "{pair:?}");
         }
         for (name, value, code) in [
             ("BlockDeviceMapping.1.Ebs.VolumeSize", "1", "MissingParameter"),
             ("BlockDeviceMapping.1.DeviceName", "/dev/../x", "InvalidBlockDeviceMapping"),
         ] {
-            assert_eq!(read(&of(&[(name, value)])).unwrap_err().code, code, "{value}");
+            assert_eq!(read(&of(&[(name, value)]), &[]).unwrap_err().code, code, "{value}");
         }
     }
 }

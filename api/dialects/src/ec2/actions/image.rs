@@ -1,7 +1,7 @@
 //! An image: what is shown of it, and what it is filtered by.
 
 use compute::id::ImageId;
-use compute::resource::Image;
+use compute::resource::{Image, ImageDisk};
 
 use super::super::ids::CloudId;
 use super::super::xml::Tree;
@@ -39,15 +39,35 @@ fn location(image: &Image) -> String {
     }
 }
 
-/// The items of its mapping of devices: the disk that instances boot from.
-pub fn devices(image: &Image) -> Tree {
-    let ebs = Tree::new()
-        .text_if("snapshotId", image.snapshot.map(CloudId::written))
-        .text("volumeSize", image.size_gib())
-        .text("deleteOnTermination", true)
-        .text("volumeType", USUAL_TYPE)
-        .text("encrypted", false);
-    Tree::new().text("deviceName", ROOT).tree("ebs", ebs)
+/// The disks of its instances: first the one that they boot from.
+fn disks(image: &Image) -> Vec<ImageDisk> {
+    let root = ImageDisk {
+        device: ROOT.to_owned(),
+        snapshot: image.snapshot,
+        size_mib: image.size_gib() << 10,
+        delete_with_instance: true,
+        category: String::new(),
+    };
+    [&[root], &image.data_disks[..]].concat()
+}
+
+/// The type of such a disk's volume.
+fn volume_type(disk: &ImageDisk) -> &str {
+    if disk.category.is_empty() { USUAL_TYPE } else { &disk.category }
+}
+
+/// The items of its mapping of devices.
+pub fn devices(image: &Image) -> Vec<Tree> {
+    let item = |disk: ImageDisk| {
+        let ebs = Tree::new()
+            .text_if("snapshotId", disk.snapshot.map(CloudId::written))
+            .text("volumeSize", disk.size_mib.div_ceil(1024))
+            .text("deleteOnTermination", disk.delete_with_instance)
+            .text("volumeType", volume_type(&disk))
+            .text("encrypted", false);
+        Tree::new().text("deviceName", disk.device).tree("ebs", ebs)
+    };
+    disks(image).into_iter().map(item).collect()
 }
 
 /// What is shown of an image.
@@ -68,7 +88,7 @@ pub fn view(call: &Call<'_>, image: &Image) -> Tree {
         .text("description", &image.description)
         .text("rootDeviceType", "ebs")
         .text("rootDeviceName", ROOT)
-        .list("blockDeviceMapping", [devices(image)])
+        .list("blockDeviceMapping", devices(image))
         .text("virtualizationType", "hvm")
         .and(own_tags.unwrap_or_default())
         .text("hypervisor", "xen")
@@ -117,18 +137,15 @@ pub const FILTERS: &[&str] = &[
 
 /// What an image has by the name of a filter.
 pub fn fields(image: &Image, name: &str) -> Vec<String> {
+    if let Some(field) = name.strip_prefix("block-device-mapping.") {
+        return disks(image).iter().filter_map(|disk| disk_field(disk, field)).collect();
+    }
     let field = match name {
         "product-code" => return image.product_codes.clone(),
         "product-code.type" => image.product_codes.first().map(|_| "marketplace".to_owned()),
         "architecture" => Some(states::architecture(image.architecture).to_owned()),
-        "block-device-mapping.delete-on-termination" | "ena-support" | "image-allowed" => {
-            Some("true".to_owned())
-        }
-        "block-device-mapping.device-name" | "root-device-name" => Some(ROOT.to_owned()),
-        "block-device-mapping.encrypted" => Some("false".to_owned()),
-        "block-device-mapping.snapshot-id" => image.snapshot.map(CloudId::written),
-        "block-device-mapping.volume-size" => Some(image.size_gib().to_string()),
-        "block-device-mapping.volume-type" => Some(USUAL_TYPE.to_owned()),
+        "ena-support" | "image-allowed" => Some("true".to_owned()),
+        "root-device-name" => Some(ROOT.to_owned()),
         "creation-date" => Some(time::written(image.created)),
         "description" => Some(image.description.clone()),
         "hypervisor" => Some("xen".to_owned()),
@@ -145,4 +162,16 @@ pub fn fields(image: &Image, name: &str) -> Vec<String> {
         _ => None,
     };
     field.into_iter().collect()
+}
+
+fn disk_field(disk: &ImageDisk, name: &str) -> Option<String> {
+    match name {
+        "delete-on-termination" => Some(disk.delete_with_instance.to_string()),
+        "device-name" => Some(disk.device.clone()),
+        "encrypted" => Some("false".to_owned()),
+        "snapshot-id" => disk.snapshot.map(CloudId::written),
+        "volume-size" => Some(disk.size_mib.div_ceil(1024).to_string()),
+        "volume-type" => Some(volume_type(disk).to_owned()),
+        _ => None,
+    }
 }

@@ -1,9 +1,9 @@
-//! RegisterImage: an image of a snapshot of the disk that instances are to boot from, or of what is at a location, as by the API
-//! of 2007; `location` says which locations there are. One at a location is pending until its content is imported.
+//! RegisterImage: an image of a snapshot of the disk that instances are to boot from, with more disks for them if there are to be
+//! some, or of what is at a location, as by the API of 2007; `location` says which locations there are. One at a location is pending until its content is imported.
 //!
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RegisterImage.html>
 
-use compute::compute::{DiskRequest, NewImage, SourceRequest};
+use compute::compute::{DiskRequest, NewImage, NewImageDisk, SourceRequest};
 use compute::resource::{Architecture, Image, Job};
 
 use super::super::ids::CloudId;
@@ -35,7 +35,7 @@ pub async fn handle(call: &Call<'_>) -> Result<Tree, Refusal> {
         return Err(parameters.invalid("RootDeviceName"));
     }
     let architecture = parameters.choice("Architecture", states::ARCHITECTURES)?;
-    let root = root(parameters)?;
+    let (root, data) = disks(parameters)?;
     let new = NewImage {
         name,
         description: description.to_owned(),
@@ -44,10 +44,10 @@ pub async fn handle(call: &Call<'_>) -> Result<Tree, Refusal> {
         ..NewImage::default()
     };
     let (image, job) = match (parameters.get("ImageLocation"), root) {
-        (Some(location), None) => of_location(call, new, architecture, location).await?,
-        (None, Some(root)) => of_snapshot(call, new, architecture, root).await?,
-        (Some(_), Some(_)) => {
-            let why = "An image is of what is at its ImageLocation or of a snapshot, not of both.";
+        (Some(location), None) if data.is_empty() => of_location(call, new, architecture, location).await?,
+        (None, Some(root)) => of_snapshot(call, new, architecture, root, &data).await?,
+        (Some(_), _) => {
+            let why = "An image is of what is at its ImageLocation or of snapshots, not of both.";
             return Err(Refusal::new(400, "InvalidParameterCombination", why));
         }
         (None, None) => return Err(parameters.missing("BlockDeviceMapping.1.Ebs.SnapshotId")),
@@ -56,17 +56,17 @@ pub async fn handle(call: &Call<'_>) -> Result<Tree, Refusal> {
     Ok(Tree::new().text("imageId", image))
 }
 
-/// The disk to boot from, if one is mapped.
-fn root(parameters: &Parameters) -> Result<Option<DiskRequest>, Refusal> {
-    let mut root = None;
-    for device in devices::read(parameters)? {
+/// The disk to boot from, if one is mapped, and the others.
+fn disks(parameters: &Parameters) -> Result<(Option<DiskRequest>, Vec<NewImageDisk>), Refusal> {
+    let (mut root, mut data) = (None, Vec::new());
+    for device in devices::read(parameters, &[])? {
         match device {
             Device::Root(disk) => root = Some(disk),
+            Device::Data(name, disk) => data.push(devices::of_image(name, disk)),
             Device::Nothing(_) | Device::Ephemeral(_) => {}
-            Device::Data(_) => return Err(Refusal::unsupported("BlockDeviceMapping")),
         }
     }
-    Ok(root)
+    Ok((root, data))
 }
 
 async fn of_location(
@@ -86,6 +86,7 @@ async fn of_snapshot(
     new: NewImage,
     architecture: Option<Architecture>,
     root: DiskRequest,
+    data: &[NewImageDisk],
 ) -> Result<(Option<Image>, Job), Refusal> {
     let SourceRequest::Snapshot(snapshot) = root.content else {
         let why = "The root device is not mapped to a snapshot.";
@@ -93,5 +94,5 @@ async fn of_snapshot(
     };
     let architecture = architecture.unwrap_or(Architecture::X86_64);
     let new = NewImage { architecture, min_disk_gib: root.size_gib.unwrap_or(0), ..new };
-    Ok(call.compute().image_of_snapshot(call.account(), &new, snapshot).await?)
+    Ok(call.compute().image_of_snapshot(call.account(), &new, snapshot, data).await?)
 }

@@ -5,7 +5,7 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use compute::charge::Terms;
-use compute::compute::{InstanceRequest, Launch, MAX_LAUNCH};
+use compute::compute::{ComputeError, InstanceRequest, Launch, MAX_LAUNCH};
 use compute::id::ImageId;
 use compute::lifecycle::{AfterHostReboot, OnFailure, OnPowerOff, Rules};
 use compute::resource::{Cloud, MetadataChange, MetadataOptions};
@@ -16,8 +16,9 @@ use super::super::ids::CloudId;
 use super::super::parameters::Parameters;
 use super::super::xml::Tree;
 use super::super::{Call, Refusal, states, tags};
+use super::devices::{self, LaunchDisks};
 use super::instance::{self, Around};
-use super::{devices, launch_interfaces, words};
+use super::{launch_interfaces, words};
 
 /// Most bytes of user data, before it was encoded.
 const MAX_USER_DATA: usize = 16 << 10;
@@ -97,7 +98,13 @@ async fn kind(call: &Call<'_>) -> Result<InstanceRequest, Refusal> {
         Refusal::new(400, "InvalidParameterValue", format!("Invalid value '{name}' for InstanceType."))
     })?;
     let role = role(call).await?;
-    let (system_disk, disks) = devices::of_launch(parameters, instance_type)?;
+    // Where there is none, the core says so, unless the same was launched before.
+    let of_image = match call.compute().image(call.account(), image).await {
+        Ok(image) => image.data_disks,
+        Err(ComputeError::NotFound { .. }) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let LaunchDisks { system, others, without } = devices::of_launch(parameters, instance_type, &of_image)?;
     let types = &["instance", "network-interface", "volume"];
     let instance_tags = tags::specified(parameters, "instance", types)?;
     let interface_tags = tags::specified(parameters, "network-interface", types)?;
@@ -127,8 +134,9 @@ async fn kind(call: &Call<'_>) -> Result<InstanceRequest, Refusal> {
             .changed(metadata_change(&parameters.group("MetadataOptions"))?),
         config_drive: false,
         role,
-        system_disk,
-        disks,
+        system_disk: system,
+        disks: others,
+        without,
         zone: parameters.get("Placement.AvailabilityZone").map(str::to_owned),
         interfaces: network.interfaces,
         public_address: network.public_address,

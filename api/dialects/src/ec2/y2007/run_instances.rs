@@ -100,6 +100,7 @@ fn kind(
         role: None,
         system_disk: comes_with(SourceRequest::Blank),
         disks,
+        without: Vec::new(),
         zone: None,
         interfaces: vec![InterfaceRequest::New(LaunchInterface {
             security_groups: groups.to_vec(),

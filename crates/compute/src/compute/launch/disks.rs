@@ -5,13 +5,14 @@ use crate::compute::{Compute, ComputeError};
 use crate::id::{ImageId, SnapshotId};
 use crate::outside::DiskContent;
 use crate::resource::{
-    Cloud, Image, ImageBoot, InstanceKey, InstanceType, Resource, Snapshot, SnapshotState, VolumeKind,
+    Cloud, Image, ImageBoot, ImageDisk, InstanceKey, InstanceType, Resource, Snapshot, SnapshotState,
+    VolumeKind, is_same_device,
 };
 
 /// Most volumes of an instance, the system disk among them; what the machine has slots for.
-pub(super) const MAX_DISKS: usize = 60;
+pub(crate) const MAX_DISKS: usize = 60;
 /// Smallest disk that users ask for, in MiB: they say GiB.
-const SMALLEST_MIB: u64 = 1024;
+pub(crate) const SMALLEST_MIB: u64 = 1024;
 /// A swap area's size where neither the request nor the instance type says one, in MiB.
 const SWAP_MIB: u64 = 512;
 /// Largest volume, in GiB.
@@ -73,7 +74,7 @@ impl Compute {
         let content = image.disk.as_ref().map(|disk| disk.sha256.clone());
         let content = content.ok_or_else(|| ComputeError::invalid("image", "has no disk"))?;
         let system = &request.system_disk;
-        let size_mib = size(system.size_gib, image.size_gib() << 10, "system_disk")?;
+        let size_mib = disk_size(system.size_gib, image.size_gib() << 10, "system_disk")?;
         let mut disks = vec![Disk {
             kind: VolumeKind::System,
             size_mib,
@@ -86,11 +87,17 @@ impl Compute {
             name: system.name.clone(),
             image: Some(image.id),
         }];
+        disks.extend(of_image(image, request));
+        if disks.len() + request.disks.len() > MAX_DISKS {
+            return Err(ComputeError::Limit { what: "disks of an instance", most: MAX_DISKS as u64 });
+        }
         for wanted in &request.disks {
             let (kind, usual, content) = match &wanted.content {
                 SourceRequest::Blank => (VolumeKind::Data, SMALLEST_MIB, DiskContent::Blank),
                 SourceRequest::Snapshot(snapshot) => {
-                    let snapshot = self.completed_snapshot(account, *snapshot).await?;
+                    // Whoever may launch an image gets what is on its data disks.
+                    let owner = if image.has_data_of(*snapshot) { &image.account } else { account };
+                    let snapshot = self.completed_snapshot(owner, *snapshot).await?;
                     (VolumeKind::Data, snapshot.size_mib, DiskContent::Snapshot { snapshot: snapshot.id })
                 }
                 SourceRequest::Ephemeral => {
@@ -104,7 +111,7 @@ impl Compute {
                 }
             };
             let smallest = if kind == VolumeKind::Data { usual } else { SMALLEST_MIB };
-            let size_mib = size(wanted.size_gib, smallest, "disks")?;
+            let size_mib = disk_size(wanted.size_gib, smallest, "disks")?;
             let size_mib = if wanted.size_gib.is_none() { usual } else { size_mib };
             let taken = |device: &str| disks.iter().any(|disk: &Disk| disk.device == device);
             let device = match &wanted.device {
@@ -146,6 +153,27 @@ impl Compute {
     }
 }
 
+/// The data disks of an image, but for those that are not wanted or asked for otherwise. What is on them is there as long as the
+/// image is.
+fn of_image<'a>(image: &'a Image, request: &'a InstanceRequest) -> impl Iterator<Item = Disk> + 'a {
+    let named = request.disks.iter().filter_map(|wanted| wanted.device.as_ref());
+    let otherwise: Vec<&String> = named.chain(&request.without).collect();
+    let is_wanted = move |disk: &&ImageDisk| !otherwise.iter().any(|name| is_same_device(name, &disk.device));
+    image.data_disks.iter().filter(is_wanted).map(|disk| Disk {
+        kind: VolumeKind::Data,
+        size_mib: disk.size_mib,
+        content: match disk.snapshot {
+            Some(snapshot) => DiskContent::Snapshot { snapshot },
+            None => DiskContent::Blank,
+        },
+        device: disk.device.clone(),
+        delete_with_instance: disk.delete_with_instance,
+        category: disk.category.clone(),
+        name: String::new(),
+        image: None,
+    })
+}
+
 /// What a cloud calls a disk that nobody has named: EC2 of 2007, whose images have a kernel of the host's, all of its own.
 fn usual_device(cloud: Cloud, boot: &ImageBoot, kind: VolumeKind) -> Option<&'static str> {
     match (cloud, boot, kind) {
@@ -158,7 +186,11 @@ fn usual_device(cloud: Cloud, boot: &ImageBoot, kind: VolumeKind) -> Option<&'st
 }
 
 /// The size of a disk, in MiB.
-fn size(wanted_gib: Option<u64>, smallest_mib: u64, parameter: &'static str) -> Result<u64, ComputeError> {
+pub(crate) fn disk_size(
+    wanted_gib: Option<u64>,
+    smallest_mib: u64,
+    parameter: &'static str,
+) -> Result<u64, ComputeError> {
     match wanted_gib {
         None => Ok(smallest_mib),
         Some(gib) if gib == 0 || gib > MAX_VOLUME_GIB => {

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use disks::Disk;
 pub use disks::{DiskRequest, SourceRequest};
-pub(super) use disks::{MAX_VOLUME_GIB, free_device};
+pub(super) use disks::{MAX_DISKS, MAX_VOLUME_GIB, SMALLEST_MIB, disk_size, free_device};
 use interfaces::Nic;
 pub(super) use interfaces::check_together;
 pub use interfaces::{InterfaceRequest, LaunchInterface};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::disks::{DiskRequest, MAX_DISKS};
+use super::disks::DiskRequest;
 use super::interfaces::InterfaceRequest;
 use crate::charge::Terms;
 use crate::compute::{ComputeError, MAX_INTERFACES};
@@ -54,8 +54,10 @@ pub struct InstanceRequest {
     pub role: Option<String>,
     /// The system disk; only `content` is not asked.
     pub system_disk: DiskRequest,
-    /// Other disks.
+    /// Other disks. One that is called as a data disk of the image is instead of that.
     pub disks: Vec<DiskRequest>,
+    /// Data disks of the image that are not wanted.
+    pub without: Vec<String>,
     /// The zone; `None` for the subnet's.
     pub zone: Option<String>,
     /// Its network interfaces in the order of their places; none for a new one in the account's default subnet.
@@ -123,9 +125,6 @@ pub(super) fn check(request: &InstanceRequest) -> Result<(), ComputeError> {
         check_host_name(host_name)?;
     }
     check_metadata_options(request.metadata_options)?;
-    if request.disks.len() + 1 > MAX_DISKS {
-        return Err(ComputeError::Limit { what: "disks of an instance", most: MAX_DISKS as u64 });
-    }
     for tags in [&request.tags, &request.volume_tags] {
         tags.check().map_err(|error| ComputeError::invalid("tags", error.to_string()))?;
     }
