@@ -1,7 +1,6 @@
 //! Public addresses that take each other's place, and interfaces that are asked for twice.
 
-use compute::capacity::Amounts;
-use compute::compute::{ComputeError, InstanceRequest, Launch, NewInterface, PublicAddress, Token};
+use compute::compute::{ComputeError, InstanceRequest, NewInterface, PublicAddress, Token};
 use compute::outside::MemberPlan;
 use compute::resource::Tags;
 
@@ -50,14 +49,7 @@ async fn instances_get_public_addresses_as_long_as_there_are_some() {
     let image = host.image(None).await;
     let some = |public_address, min, max| InstanceRequest { min, max, public_address, ..request(image) };
     let launch = async |kinds: Vec<InstanceRequest>| {
-        let launch = Launch {
-            account: account.clone(),
-            token: None,
-            kinds,
-            allowance: Amounts::UNLIMITED,
-            dry_run: false,
-        };
-        let launched = host.compute.launch(&launch).await?;
+        let launched = host.try_launch(account, kinds).await?;
         let mut public = Vec::new();
         for instance in launched.instances {
             let view = host.compute.instance_view(account, instance.id).await?;

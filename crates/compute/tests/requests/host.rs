@@ -8,7 +8,8 @@ use std::time::Duration;
 use compute::capacity::Amounts;
 use compute::charge::Terms;
 use compute::compute::{
-    Compute, Config, DiskRequest, InstanceRequest, Launch, ManualClock, NewImage, Outside, PublicAddress,
+    Compute, ComputeError, Config, DiskRequest, InstanceRequest, Launch, Launched, ManualClock, NewImage,
+    Outside, PublicAddress,
 };
 use compute::dns::Domains;
 use compute::id::{ImageId, InterfaceId, VpcId};
@@ -182,16 +183,19 @@ impl Host {
         image.unwrap().id
     }
 
+    /// Launches instances, or hears why that cannot be.
+    pub async fn try_launch(
+        &self,
+        account: &str,
+        kinds: Vec<InstanceRequest>,
+    ) -> Result<Launched, ComputeError> {
+        let (account, allowance) = (account.to_owned(), Amounts::UNLIMITED);
+        self.compute.launch(&Launch { account, token: None, kinds, allowance, dry_run: false }).await
+    }
+
     /// Launches an instance, and waits until it runs.
     pub async fn launch(&self, account: &str, request: InstanceRequest) -> Instance {
-        let launch = Launch {
-            account: account.to_owned(),
-            token: None,
-            kinds: vec![request],
-            allowance: Amounts::UNLIMITED,
-            dry_run: false,
-        };
-        let id = self.compute.launch(&launch).await.unwrap().instances[0].id;
+        let id = self.try_launch(account, vec![request]).await.unwrap().instances[0].id;
         loop {
             let instance = self.compute.instance(account, id).await.unwrap();
             if instance.state() == State::Running {

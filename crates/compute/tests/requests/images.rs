@@ -1,9 +1,8 @@
 //! Images of volumes: the image and its snapshots are asked for at once, and are all there or none is.
 
-use compute::capacity::Amounts;
 use compute::compute::{
-    ComputeError, DiskRequest, ImageChange, ImageDiskContent, InstanceRequest, Launch, NewImage,
-    NewImageDisk, NewSnapshot, SourceRequest,
+    ComputeError, DiskRequest, ImageChange, ImageDiskContent, InstanceRequest, NewImage, NewImageDisk,
+    NewSnapshot, SourceRequest,
 };
 use compute::id::{ImageId, JobId, SnapshotId};
 use compute::outside::DiskContent;
@@ -114,19 +113,9 @@ async fn whoever_launches_an_image_gets_its_data_disks() {
     let instance = host.launch(other, wanted).await;
     assert_eq!(data_of(&host, &instance).await, [("sdf".to_owned(), 4, Some(snapshot), false)]);
     let plain = host.image(Some("")).await;
-    let refused = refused(&host, other, InstanceRequest { disks, ..request(plain) }).await;
+    let wanted = InstanceRequest { disks, ..request(plain) };
+    let refused = host.try_launch(other, vec![wanted]).await.unwrap_err();
     assert!(matches!(refused, ComputeError::NotFound { what: "snapshot", .. }), "{refused:?}");
-}
-
-async fn refused(host: &Host, account: &str, request: InstanceRequest) -> ComputeError {
-    let launch = Launch {
-        account: account.to_owned(),
-        token: None,
-        kinds: vec![request],
-        allowance: Amounts::UNLIMITED,
-        dry_run: false,
-    };
-    host.compute.launch(&launch).await.unwrap_err()
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use compute::capacity::Amounts;
 use compute::compute::{
-    ComputeError, InstanceRequest, InterfaceRequest, Launch, LaunchInterface, Launched, NewInterface,
-    NewSubnet, NewVpc, Protection, PublicAddress,
+    ComputeError, InstanceRequest, InterfaceRequest, LaunchInterface, NewInterface, NewSubnet, NewVpc,
+    Protection, PublicAddress,
 };
 use compute::id::{ImageId, InstanceId, InterfaceId, SubnetId};
 use compute::lifecycle::{Action, Report, State};
@@ -61,11 +61,6 @@ fn with(image: ImageId, interfaces: &[InterfaceRequest]) -> InstanceRequest {
 
 fn existing(interface: InterfaceId) -> InterfaceRequest {
     InterfaceRequest::Existing { interface, delete_with_instance: false }
-}
-
-async fn launch(host: &Host, account: &str, kinds: Vec<InstanceRequest>) -> Result<Launched, ComputeError> {
-    let (account, allowance) = (account.to_owned(), Amounts::UNLIMITED);
-    host.compute.launch(&Launch { account, token: None, kinds, allowance, dry_run: false }).await
 }
 
 async fn terminate(host: &Host, account: &str, id: InstanceId) {
@@ -179,18 +174,18 @@ async fn a_launch_that_is_refused_takes_no_interface() {
         (&vec![fresh(&front); 17], |e| matches!(e, ComputeError::Limit { most: 16, .. })),
     ];
     for (index, (interfaces, expected)) in cases.iter().enumerate() {
-        let refused = launch(&host, account, vec![with(image, interfaces)]).await.unwrap_err();
+        let refused = host.try_launch(account, vec![with(image, interfaces)]).await.unwrap_err();
         assert!(expected(&refused), "{index}: {refused:?}");
     }
     // One interface is for one instance, of whatever kind.
     let several = InstanceRequest { max: 2, ..with(image, &[existing(free)]) };
     let twice = with(image, &[existing(free)]);
     for kinds in [vec![several], vec![twice.clone(), twice.clone()]] {
-        let refused = launch(&host, account, kinds).await.unwrap_err();
+        let refused = host.try_launch(account, kinds).await.unwrap_err();
         assert!(network(&refused), "{refused:?}");
     }
     let public = InstanceRequest { public_address: PublicAddress::Always, ..twice };
-    let refused = launch(&host, account, vec![public]).await.unwrap_err();
+    let refused = host.try_launch(account, vec![public]).await.unwrap_err();
     assert!(matches!(refused, ComputeError::Invalid { parameter: "public_address", .. }), "{refused:?}");
 
     assert_eq!(all(&host, account).await, before);
@@ -222,7 +217,7 @@ async fn interfaces_of_an_instance_are_in_one_zone() {
     };
     let there = host.compute.create_subnet(account, &new_subnet).await.unwrap();
     let both = [InterfaceRequest::New(new(here.id)), InterfaceRequest::New(new(there.id))];
-    let refused = launch(&host, account, vec![with(image, &both)]).await.unwrap_err();
+    let refused = host.try_launch(account, vec![with(image, &both)]).await.unwrap_err();
     assert!(refused.to_string().contains("zone local-b"), "{refused}");
     let other = loose(&host, account, there.id).await;
     let one = host.launch(account, with(image, &[InterfaceRequest::New(new(here.id))])).await;

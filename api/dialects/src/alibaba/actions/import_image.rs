@@ -1,6 +1,6 @@
 //! ImportImage: an image of a file that is on the host. A bucket is a folder below the one that the operator keeps for this, and
-//! an object a file in it: here is no object store, and nothing has to be allowed to read it. Images here have one disk. It
-//! answers at once; the image can be launched when its content is imported, and is told to be in the making until then.
+//! an object a file in it: here is no object store, and nothing has to be allowed to read it. Of several disks no image is made
+//! here. It answers at once; the image can be launched when its content is imported, and is told to be in the making until then.
 //!
 //! <https://www.alibabacloud.com/help/en/ecs/developer-reference/api-ecs-2014-05-26-importimage>
 
