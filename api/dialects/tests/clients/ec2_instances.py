@@ -288,6 +288,7 @@ def images(ec2, instance):
     taken = refused(ec2.create_image, InstanceId=instance, Name="golden")
     shown = ec2.describe_images(Filters=[{"Name": "tag:stage", "Values": ["test"]}])["Images"][0]
     snapshot = shown["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
+    disks = [[disk["DeviceName"], disk["Ebs"]["DeleteOnTermination"]] for disk in shown["BlockDeviceMappings"]]
     registered = ec2.register_image(
         Name="registered",
         Architecture="x86_64",
@@ -307,7 +308,7 @@ def images(ec2, instance):
     results = ec2.deregister_image(ImageId=image, DeleteAssociatedSnapshots=True)
     gone = refused(ec2.describe_images, ImageIds=[image])
     return {
-        "image": [shown["ImageId"] == image, shown["SourceInstanceId"] == instance, taken],
+        "image": [shown["ImageId"] == image, shown["SourceInstanceId"] == instance, taken, disks],
         "permissions": [permissions["LaunchPermissions"], private["LaunchPermissions"]],
         "description": described["Description"]["Value"],
         "deregistered": [item["ReturnCode"] for item in results["DeleteSnapshotResults"]],

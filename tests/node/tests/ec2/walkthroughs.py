@@ -129,7 +129,9 @@ def getting_started(ec2):
 
     step("an instance of a public image")
     image = ec2.describe_images(Filters=[{"Name": "name", "Values": ["debian"]}])["Images"][0]["ImageId"]
-    launched = ec2.run_instances(ImageId=image, InstanceType="m1.small", KeyName="gsg-keypair", MinCount=1, MaxCount=1)
+    data = [{"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 1}}]
+    kind = {"ImageId": image, "InstanceType": "m1.small", "KeyName": "gsg-keypair", "BlockDeviceMappings": data}
+    launched = ec2.run_instances(**kind, MinCount=1, MaxCount=1)
     instance = launched["Instances"][0]["InstanceId"]
     wait(ec2, "instance_running", InstanceIds=[instance])
     shown = ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
@@ -159,7 +161,7 @@ def getting_started(ec2):
     ec2.revoke_security_group_ingress(**rule)
     equal(scan(address), [80], "open once ssh is revoked")
 
-    step("an image of it, for more of its kind")
+    step("an image of both its disks, for more of its kind")
     ec2.stop_instances(InstanceIds=[instance])
     wait(ec2, "instance_stopped", InstanceIds=[instance])
     made = ec2.create_image(InstanceId=instance, Name="web server")["ImageId"]
@@ -175,9 +177,11 @@ def getting_started(ec2):
     return made
 
 
-# A page, shown from now on and after each boot.
+# A page on a disk of its own, shown from now on and after each boot.
 WEB_SERVER = """set -e
-sudo mkdir -p /srv/www && echo 'Congratulations!' | sudo tee /srv/www/index.html >/dev/null
+sudo mkfs.ext4 -q -L pages /dev/vdb
+sudo mkdir -p /srv/www && echo 'LABEL=pages /srv/www ext4 nofail 0 2' | sudo tee -a /etc/fstab >/dev/null
+sudo mount /srv/www && echo 'Congratulations!' | sudo tee /srv/www/index.html >/dev/null
 sudo tee /etc/systemd/system/web.service >/dev/null <<END
 [Unit]
 Wants=network-online.target
