@@ -66,6 +66,9 @@ const MOST_LOOKS: usize = 64;
 /// How often what tells nothing by itself is looked at again.
 const RETRY: Duration = Duration::from_millis(5);
 
+/// How long a process may take to be gone after its connection broke.
+const LAST_BREATH: Duration = Duration::from_secs(1);
+
 /// Longest that a VMM is asked how much its guest printed, before it is killed.
 const CONSOLE_END_PATIENCE: Duration = Duration::from_millis(300);
 
@@ -571,6 +574,10 @@ impl Vmms {
         };
         let info = match info {
             Ok(Ok(info)) => Ok(Box::new(info)),
+            // It closes its socket before it is gone: whoever is asked in between has only to be waited for.
+            Ok(Err(_)) if timeout(LAST_BREATH, process.gone()).await.is_ok() => {
+                return Ok(Found::Gone(record));
+            }
             Ok(Err(error)) => Err(format!("its VMM does not answer: {error}")),
             Err(_) => Err(format!("its VMM does not answer within {:?}", self.config.answer_limit)),
         };

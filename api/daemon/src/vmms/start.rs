@@ -6,7 +6,6 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
 use compute::id::{Id, Instance};
 use compute::outside::HostError;
@@ -20,10 +19,9 @@ use super::record::Record;
 use super::watch::death;
 use crate::fail;
 
-use super::{Found, STDERR_FILE, Slot, Vmms, client_error, control_path, host_error, sight_of_exit};
-
-/// How long a process may take to be gone after its connection broke.
-const LAST_BREATH: Duration = Duration::from_secs(1);
+use super::{
+    Found, LAST_BREATH, STDERR_FILE, Slot, Vmms, client_error, control_path, host_error, sight_of_exit,
+};
 
 /// Where the launcher finds systemd-run.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -89,6 +89,34 @@ pub async fn a_vmm_that_hangs() {
     world.end(vmms).await;
 }
 
+/// A process that ends closes its socket first, and is there for a moment yet.
+pub async fn a_last_breath() {
+    let world = World::bare();
+    let id = Id::new(1);
+    for boots_again in [false, true] {
+        let vmms = world.open().await;
+        vmms.boot(id, vm(""), LIMITS).await.unwrap();
+        drop(vmms);
+        fs::remove_file(world.run_folder(id).join("control")).unwrap();
+        let vmms = world.open().await;
+        let pid = world.pid(id);
+        let ending = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap();
+        };
+        if boots_again {
+            let (booted, ()) = tokio::join!(vmms.boot(id, vm(""), LIMITS), ending);
+            booted.unwrap();
+            assert_ne!(world.pid(id), pid);
+        } else {
+            let (sight, ()) = tokio::join!(vmms.look(id), ending);
+            assert_eq!(sight.report, Report::Died, "{sight:?}");
+        }
+        remove(&vmms, id).await.unwrap();
+        world.nothing_is_left(&vmms).await;
+    }
+}
+
 pub async fn never_booted() {
     let world = World::bare();
     let id = Id::new(1);

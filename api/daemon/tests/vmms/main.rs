@@ -47,6 +47,7 @@ const TESTS: &[Test] = tests![
     lives::full_disk,
     killed::adoption,
     killed::a_vmm_that_hangs,
+    killed::a_last_breath,
     killed::never_booted,
     killed::records_that_lie,
     killed::not_on_record,
