@@ -147,11 +147,12 @@ pub struct LaunchDisks {
     pub without: Vec<String>,
 }
 
-/// Reads the disks of a launch. A disk of the host's is left out where the instance type has none.
+/// Reads the disks of a launch of an image that has these data disks. A disk of the host's is left out where the instance type
+/// has none.
 pub fn of_launch(
     parameters: &Parameters,
     instance_type: &InstanceType,
-    of_image: &[ImageDisk],
+    there: &[ImageDisk],
 ) -> Result<LaunchDisks, Refusal> {
     let usual = DiskRequest {
         device: Some(ROOT.to_owned()),
@@ -160,7 +161,7 @@ pub fn of_launch(
         ..DiskRequest::default()
     };
     let (mut root, mut others, mut without) = (None, Vec::new(), Vec::new());
-    for device in read(parameters, of_image)? {
+    for device in read(parameters, there)? {
         match device {
             Device::Root(_) if root.is_some() => return Err(wrong("The root device is there twice.")),
             // The image says what is on it.
