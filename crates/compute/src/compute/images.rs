@@ -119,12 +119,28 @@ impl Compute {
         account: &str,
         snapshot: SnapshotId,
     ) -> Result<Option<Image>, ComputeError> {
-        let is_of_it = |image: &Image| {
-            image.account == account
-                && (image.snapshot == Some(snapshot) || image.has_data_of(snapshot))
-                && image.state != ImageState::Deregistered
+        let is_of_it = |image: &Image| image.snapshot == Some(snapshot) || image.has_data_of(snapshot);
+        self.registered_image(account, is_of_it).await
+    }
+
+    /// An image of an account whose instances get data disks of a snapshot, and that is not deregistered.
+    pub(super) async fn image_with_data_of(
+        &self,
+        account: &str,
+        snapshot: SnapshotId,
+    ) -> Result<Option<Image>, ComputeError> {
+        self.registered_image(account, |image| image.has_data_of(snapshot)).await
+    }
+
+    async fn registered_image(
+        &self,
+        account: &str,
+        wanted: impl Fn(&Image) -> bool,
+    ) -> Result<Option<Image>, ComputeError> {
+        let is_one = |image: &Image| {
+            image.account == account && image.state != ImageState::Deregistered && wanted(image)
         };
-        Ok(self.images(account, None, 1, is_of_it).await?.items.pop())
+        Ok(self.images(account, None, 1, is_one).await?.items.pop())
     }
 
     /// Makes an image of a file, on the host or on a server.

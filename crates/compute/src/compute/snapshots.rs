@@ -188,9 +188,7 @@ impl Compute {
         if let Some(volume) = self.list_under(&volumes, None, 1, being_made).await?.items.first() {
             return in_use(volume.id.to_string());
         }
-        if let Some(image) = self.image_made_of(account, id).await?
-            && image.has_data_of(id)
-        {
+        if let Some(image) = self.image_with_data_of(account, id).await? {
             return in_use(image.id.to_string());
         }
         let copies = |job: &Job| match &job.kind {
