@@ -2,7 +2,7 @@
 //!
 //! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-categories.html>
 
-use compute::resource::{Cloud, VolumeKind};
+use compute::resource::{Cloud, VolumeKind, bare_device};
 use serde_json::{Value, json};
 
 use crate::document::{spaced, time};
@@ -79,7 +79,7 @@ pub static ROWS: &[Row] = &[
         Some(at.view.instance.instance_type.clone())
     }),
     Row::text("meta-data/block-device-mapping/ami", "2007-12-15", RECORD, |at| {
-        Some(short(&at.view.instance.disks.first()?.device))
+        Some(bare_device(&at.view.instance.disks.first()?.device).to_owned())
     }),
     Row::text("meta-data/block-device-mapping/root", "2007-12-15", RECORD, |at| {
         Some(at.view.instance.disks.first()?.device.clone())
@@ -179,11 +179,7 @@ fn vpc_cidr(at: &At<'_>) -> Option<String> {
 fn disk(at: &At<'_>, kind: VolumeKind) -> Option<String> {
     let volume = at.view.disks.iter().find(|volume| volume.kind == kind)?;
     let disk = at.view.instance.disks.iter().find(|disk| disk.volume == volume.id)?;
-    Some(short(&disk.device))
-}
-
-fn short(device: &str) -> String {
-    device.strip_prefix("/dev/").unwrap_or(device).to_owned()
+    Some(bare_device(&disk.device).to_owned())
 }
 
 /// Who the instance is. Not signed: EC2's certificates are EC2's.

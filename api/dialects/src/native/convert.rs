@@ -181,7 +181,7 @@ pub fn instance(view: InstanceView) -> api::Instance {
 
 /// What guests call a disk.
 fn device(device: &str) -> String {
-    device.strip_prefix("/dev/").unwrap_or(device).to_owned()
+    resource::bare_device(device).to_owned()
 }
 
 fn mac(octets: [u8; 6]) -> api::MacAddress {

@@ -11,7 +11,7 @@ use crate::lifecycle::State;
 use crate::outside::DiskContent;
 use crate::resource::{
     Attachment, Instance, InstanceDisk, Job, JobKind, Resource, Tags, Volume, VolumeKind, VolumeState,
-    owned_key,
+    bare_device, owned_key,
 };
 use crate::store::{CommitError, Condition, Transaction, put};
 
@@ -386,7 +386,7 @@ fn check_size(gib: u64, smallest_mib: u64) -> Result<u64, ComputeError> {
 
 /// A name of a disk, as clouds take them.
 fn is_device(name: &str) -> bool {
-    let name = name.strip_prefix("/dev/").unwrap_or(name);
+    let name = bare_device(name);
     !name.is_empty() && name.len() <= 16 && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 

@@ -178,8 +178,12 @@ impl Resource for Image {
     }
 }
 
+/// A device's name without `/dev/`.
+pub fn bare_device(name: &str) -> &str {
+    name.strip_prefix("/dev/").unwrap_or(name)
+}
+
 /// Whether two names are of one device: users say `sdf` for `/dev/sdf`.
 pub fn is_same_device(one: &str, other: &str) -> bool {
-    let [one, other] = [one, other].map(|name| name.strip_prefix("/dev/").unwrap_or(name));
-    one == other
+    bare_device(one) == bare_device(other)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{MetadataOptions, Resource, Tags, owned_key};
+use super::{MetadataOptions, Resource, Tags, bare_device, owned_key};
 use crate::capacity::Amounts;
 use crate::charge::{Terms, Usage};
 use crate::dns::private_label;
@@ -238,7 +238,7 @@ impl Instance {
     /// user does, for the host's initial RAM disk to give them those: `bothy.disks=sda1,sda2`. A disk whose name is none that
     /// a word can have is `-` there.
     pub fn boot_plan(&self) -> BootPlan {
-        let name = |disk: &InstanceDisk| match disk.device.strip_prefix("/dev/").unwrap_or(&disk.device) {
+        let name = |disk: &InstanceDisk| match bare_device(&disk.device) {
             name if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
                 name.to_owned()
             }

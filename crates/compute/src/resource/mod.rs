@@ -12,7 +12,9 @@ mod place;
 mod tags;
 mod volume;
 
-pub use image::{Architecture, HostKernel, Image, ImageBoot, ImageDisk, ImageState, is_same_device};
+pub use image::{
+    Architecture, HostKernel, Image, ImageBoot, ImageDisk, ImageState, bare_device, is_same_device,
+};
 pub use instance::{
     Cloud, Faults, HELD_AFTER_END, Instance, InstanceBoot, InstanceDisk, InstanceKey, Reason, Reservation,
 };

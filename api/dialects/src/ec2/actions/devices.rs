@@ -2,7 +2,7 @@
 
 use compute::compute::{DiskRequest, ImageDiskContent, NewImageDisk, SourceRequest};
 use compute::id::SnapshotId;
-use compute::resource::{ImageDisk, InstanceType, is_same_device};
+use compute::resource::{ImageDisk, InstanceType, bare_device, is_same_device};
 
 use super::super::Refusal;
 use super::super::ids::CloudId;
@@ -19,6 +19,11 @@ pub const VOLUME_TYPES: &[&str] = &["gp2", "gp3", "io1", "io2", "sc1", "st1", "s
 
 /// The type that is meant where none is named.
 pub const USUAL_TYPE: &str = "gp2";
+
+/// The type that is shown; one that another API made has a word of its own for it.
+pub fn shown_type(category: &str) -> &str {
+    if VOLUME_TYPES.contains(&category) { category } else { USUAL_TYPE }
+}
 
 /// Sizes of volumes, in GiB.
 const SIZES: std::ops::RangeInclusive<u64> = 1..=16384;
@@ -47,12 +52,12 @@ fn wrong(why: impl Into<String>) -> Refusal {
 
 /// Whether a name is one of the disk to boot from.
 pub fn is_root(device: &str) -> bool {
-    ROOTS.contains(&device.strip_prefix("/dev/").unwrap_or(device))
+    ROOTS.contains(&bare_device(device))
 }
 
 /// Whether a device can be called that.
 pub fn is_device(device: &str) -> bool {
-    let name = device.strip_prefix("/dev/").unwrap_or(device);
+    let name = bare_device(device);
     (1..=16).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
@@ -244,6 +249,11 @@ mod tests {
         let other = read_one(&[("BlockDeviceMapping.1.Ebs.SnapshotId", "snap-0000000b")]);
         assert_eq!(other.content, SourceRequest::Snapshot(SnapshotId::new(11)));
         assert_eq!(other.size_gib, None, "as large as the other snapshot");
+    }
+
+    #[test]
+    fn a_type_of_another_cloud_is_shown_as_the_usual_one() {
+        assert_eq!(["gp3", "cloud_ssd", ""].map(shown_type), ["gp3", "gp2", "gp2"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use compute::resource::{Image, ImageDisk};
 use super::super::ids::CloudId;
 use super::super::xml::Tree;
 use super::super::{Call, Refusal, states, tags, time};
-use super::devices::{ROOT, USUAL_TYPE};
+use super::devices::{ROOT, shown_type};
 
 /// An image that the caller may launch.
 pub async fn visible(call: &Call<'_>, id: &str) -> Result<Image, Refusal> {
@@ -51,11 +51,6 @@ fn disks(image: &Image) -> Vec<ImageDisk> {
     [&[root], &image.data_disks[..]].concat()
 }
 
-/// The type of such a disk's volume.
-fn volume_type(disk: &ImageDisk) -> &str {
-    if disk.category.is_empty() { USUAL_TYPE } else { &disk.category }
-}
-
 /// The items of its mapping of devices.
 pub fn devices(image: &Image) -> Vec<Tree> {
     let item = |disk: ImageDisk| {
@@ -63,7 +58,7 @@ pub fn devices(image: &Image) -> Vec<Tree> {
             .text_if("snapshotId", disk.snapshot.map(CloudId::written))
             .text("volumeSize", disk.size_mib.div_ceil(1024))
             .text("deleteOnTermination", disk.delete_with_instance)
-            .text("volumeType", volume_type(&disk))
+            .text("volumeType", shown_type(&disk.category))
             .text("encrypted", false);
         Tree::new().text("deviceName", disk.device).tree("ebs", ebs)
     };
@@ -171,7 +166,7 @@ fn disk_field(disk: &ImageDisk, name: &str) -> Option<String> {
         "encrypted" => Some("false".to_owned()),
         "snapshot-id" => disk.snapshot.map(CloudId::written),
         "volume-size" => Some(disk.size_mib.div_ceil(1024).to_string()),
-        "volume-type" => Some(volume_type(disk).to_owned()),
+        "volume-type" => Some(shown_type(&disk.category).to_owned()),
         _ => None,
     }
 }

@@ -8,14 +8,13 @@ use super::super::ids::CloudId;
 use super::super::xml::Tree;
 use super::super::{Call, Refusal, time};
 use super::devices;
-use super::volume::volume_type;
 use super::words::required_id;
 
 pub async fn handle(call: &Call<'_>) -> Result<Tree, Refusal> {
     let parameters = call.parameters;
     let id: VolumeId = required_id(parameters, "VolumeId")?;
     let before = call.compute().volume(call.account(), id).await?;
-    let kind = volume_type(&before);
+    let kind = devices::shown_type(&before.category);
     if parameters.get("VolumeType").is_some() && devices::volume_type(parameters)? != kind {
         return Err(Refusal::unsupported("VolumeType"));
     }

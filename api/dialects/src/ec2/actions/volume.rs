@@ -6,7 +6,7 @@ use compute::resource::{Attachment, Volume};
 use super::super::ids::CloudId;
 use super::super::xml::Tree;
 use super::super::{Call, states, tags, time};
-use super::devices::{USUAL_TYPE, VOLUME_TYPES};
+use super::devices::shown_type;
 use super::words::zone_id;
 
 /// What is shown of a volume.
@@ -22,7 +22,7 @@ pub fn view(call: &Call<'_>, volume: &Volume) -> Tree {
         .text("createTime", time::written(volume.created))
         .list("attachmentSet", attached)
         .and(tags::set(Tree::new(), &volume.tags))
-        .text("volumeType", volume_type(volume))
+        .text("volumeType", shown_type(&volume.category))
         .text("encrypted", false)
         .text("multiAttachEnabled", false)
 }
@@ -36,11 +36,6 @@ pub fn attachment(volume: &Volume, at: &Attachment, status: &str) -> Tree {
         .text("status", status)
         .text("attachTime", time::written(at.since))
         .text("deleteOnTermination", at.delete_with_instance)
-}
-
-/// The type of a volume; one that another API made has a word of its own for it.
-pub fn volume_type(volume: &Volume) -> &str {
-    if VOLUME_TYPES.contains(&volume.category.as_str()) { &volume.category } else { USUAL_TYPE }
 }
 
 fn snapshot(volume: &Volume) -> Option<String> {
@@ -87,7 +82,7 @@ pub fn fields(call: &Call<'_>, volume: &Volume, name: &str) -> Option<String> {
         "snapshot-id" => snapshot(volume),
         "status" => Some(states::volume(volume.state).to_owned()),
         "volume-id" => Some(volume.id.written()),
-        "volume-type" => Some(volume_type(volume).to_owned()),
+        "volume-type" => Some(shown_type(&volume.category).to_owned()),
         _ => None,
     }
 }
